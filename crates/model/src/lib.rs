@@ -1,0 +1,12 @@
+//! This crate defines Cairn's nouns as values: identifiers, ARNs, times, and the event record with its
+//! routing header. It does no I/O, reads no clock and is not async.
+
+mod arn;
+mod event_time;
+mod header;
+mod identifiers;
+
+pub use arn::{Arn, ArnError};
+pub use event_time::{EventTime, EventTimeError};
+pub use header::{EventClass, HeaderError, ResourceReference, RoutingHeader};
+pub use identifiers::{AccountId, AccountIdError, PartitionId, Region, RegionError, Sequence};

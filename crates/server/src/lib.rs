@@ -1,0 +1,1 @@
+//! This crate is being laid out.
