@@ -7,8 +7,17 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 /// A point in time: microseconds since 1970-01-01T00:00:00Z.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash,
-    serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 #[serde(transparent)]
 pub struct EventTime(i64);
@@ -24,7 +33,11 @@ const MICROS_MAX: i64 = 253_402_300_799_999_999;
 impl EventTime {
     /// From microseconds since the epoch.
     pub fn from_micros(micros: i64) -> Result<Self, EventTimeError> {
-        if (0..=MICROS_MAX).contains(&micros) { Ok(Self(micros)) } else { Err(EventTimeError) }
+        if (0..=MICROS_MAX).contains(&micros) {
+            Ok(Self(micros))
+        } else {
+            Err(EventTimeError)
+        }
     }
 
     /// Microseconds since the epoch.
