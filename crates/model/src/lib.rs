@@ -5,6 +5,7 @@ mod arn;
 mod event_time;
 mod header;
 mod identifiers;
+pub mod json;
 
 pub use arn::{Arn, ArnError};
 pub use event_time::{EventTime, EventTimeError};

@@ -1,0 +1,16 @@
+//! A strict JSON reader for bytes that strangers sent, and nothing more.
+//!
+//! One pass over the bytes checks everything (UTF-8, grammar, depth, duplicate members) and leaves an index of
+//! where every value lies; values stay the sender's bytes, so a number of 400 digits is never rounded.
+//! It builds no tree of owned values and does not write JSON, apart from quoting a string.
+
+mod document;
+mod scanner;
+mod string;
+
+pub use document::{Document, Elements, Kind, Member, Members, Value};
+pub use scanner::{DEPTH_MAX, DOCUMENT_BYTES_MAX, JsonError, JsonProblem};
+pub use string::{push_quoted, skip_string};
+
+#[cfg(test)]
+mod tests;
