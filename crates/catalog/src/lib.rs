@@ -1,1 +1,15 @@
-//! This crate is being laid out.
+//! This crate keeps Cairn's configuration durable: identities, settings, lake state and the outbox,
+//! each mutation together with the records that tell of it, in one SQL transaction.
+
+mod error;
+pub mod identity;
+mod migrations;
+mod open;
+mod outbox;
+mod settings;
+mod transaction;
+
+pub use error::CatalogError;
+pub use open::Catalog;
+pub use outbox::{OutboxEntry, OutboxId, OutboxRecord};
+pub use transaction::{ReadTransaction, WriteTransaction};

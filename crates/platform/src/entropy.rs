@@ -16,8 +16,11 @@ pub trait Entropy: Send + Sync + fmt::Debug {
         self.fill(&mut bytes);
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        let bits = u128::from_be_bytes(bytes);
+        let (high, low) = ((bits >> 64) & u128::from(u64::MAX), bits & u128::from(u64::MAX));
+        let (a, b, c) = (high >> 32, (high >> 16) & 0xffff, high & 0xffff);
+        let (d, e) = (low >> 48, low & 0xffff_ffff_ffff);
+        format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
     }
 }
 

@@ -1,0 +1,5 @@
+//! Who there is: accounts, users, groups, roles, keys and their policies.
+
+mod cache;
+
+pub use cache::IdentityCache;

@@ -1,0 +1,203 @@
+//! Opening the catalog: one process, one writing connection, a few reading ones, each checked to be
+//! as durable as we promise (R10).
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use cairn_platform::Clock;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Row, SqliteConnection, SqlitePool};
+
+use crate::error::CatalogError;
+use crate::identity::IdentityCache;
+use crate::migrations;
+
+/// Reading connections.
+const READERS_MAX: u32 = 4;
+/// How long a caller waits for a connection before it hears that the catalog is busy.
+const CONNECTION_WAIT: Duration = Duration::from_secs(10);
+/// How long SQLite waits for a lock that another connection holds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The first SQLite that carries the repair of the WAL-reset race.
+const SQLITE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
+const _: () = assert!(BUSY_TIMEOUT.as_secs() < CONNECTION_WAIT.as_secs());
+
+/// The durable configuration of one node.
+///
+/// **Invariant.** Every write goes through the one writing connection, so mutations are serial and a
+/// `WriteTransaction` sees everything that was committed before it began.
+#[derive(Debug)]
+pub struct Catalog {
+    pub(crate) writer: SqlitePool,
+    pub(crate) readers: SqlitePool,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) identity_version: Arc<AtomicU64>,
+    pub(crate) identity_cache: IdentityCache,
+    /// Held for its lock, which keeps other processes out until this one ends (R7).
+    _lock: File,
+}
+
+impl Catalog {
+    /// Opens the catalog at `path`, makes it if there is none, and brings its schema up to date.
+    pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, CatalogError> {
+        let lock = lock_beside(path)?;
+        create_private(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
+        let writer = pool(1, options.clone()).await?;
+        migrations::run(&writer).await?;
+        check_integrity(&writer).await?;
+        let readers = pool(READERS_MAX, options.pragma("query_only", "on")).await?;
+        let catalog = Self {
+            writer,
+            readers,
+            clock,
+            identity_version: Arc::default(),
+            identity_cache: IdentityCache::default(),
+            _lock: lock,
+        };
+        catalog.load_identity_version().await?;
+        Ok(catalog)
+    }
+
+    /// Finishes what is running and closes the files.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+async fn pool(
+    connections_max: u32,
+    options: SqliteConnectOptions,
+) -> Result<SqlitePool, CatalogError> {
+    SqlitePoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(CONNECTION_WAIT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .after_connect(|connection, _| Box::pin(refuse_unsafe(connection)))
+        .connect_with(options)
+        .await
+        .map_err(|error| match error {
+            sqlx::Error::Configuration(inner) => match inner.downcast::<CatalogError>() {
+                Ok(refusal) => *refusal,
+                Err(other) => failed_to_open(other.as_ref()),
+            },
+            other => failed_to_open(&other),
+        })
+}
+
+fn failed_to_open(error: &(dyn std::error::Error + Send + Sync)) -> CatalogError {
+    CatalogError::Failed {
+        during: "opening the database",
+        reason: error.to_string(),
+    }
+}
+
+/// R10: what was asked for is not what counts; what the connection says is.
+async fn refuse_unsafe(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !is_at_least(&version, SQLITE_VERSION_MIN) {
+        return Err(refuse("the version of SQLite", version, "3.51.3"));
+    }
+    let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(&mut *connection)
+        .await?;
+    if journal != "wal" {
+        return Err(refuse("journal_mode", journal, "wal"));
+    }
+    for (setting, query, needed) in [
+        ("synchronous", "PRAGMA synchronous", "2"),
+        ("foreign_keys", "PRAGMA foreign_keys", "1"),
+    ] {
+        let found: i64 = sqlx::query_scalar(query)
+            .fetch_one(&mut *connection)
+            .await?;
+        if found.to_string() != needed {
+            return Err(refuse(setting, found.to_string(), needed));
+        }
+    }
+    Ok(())
+}
+
+fn refuse(setting: &'static str, found: String, needed: &'static str) -> sqlx::Error {
+    sqlx::Error::Configuration(Box::new(CatalogError::Unsafe {
+        setting,
+        found,
+        needed,
+    }))
+}
+
+fn is_at_least(version: &str, minimum: (u32, u32, u32)) -> bool {
+    let mut parts = version
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    (next(), next(), next()) >= minimum
+}
+
+async fn check_integrity(pool: &SqlitePool) -> Result<(), CatalogError> {
+    let during = "checking the database's integrity";
+    let first = sqlx::query("PRAGMA quick_check(1)")
+        .fetch_one(pool)
+        .await
+        .map_err(CatalogError::while_(during))?;
+    let finding: String = first.try_get(0).map_err(CatalogError::while_(during))?;
+    if finding == "ok" {
+        Ok(())
+    } else {
+        Err(CatalogError::Damaged { finding })
+    }
+}
+
+/// The lock stands in a file of its own: SQLite locks byte ranges of the database file itself.
+fn lock_beside(path: &Path) -> Result<File, CatalogError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let failed = |error: std::io::Error| CatalogError::Failed {
+        during: "locking the catalog",
+        reason: error.to_string(),
+    };
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&name)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(CatalogError::InUse {
+            path: name.to_string_lossy().into_owned(),
+        }),
+        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Makes the file before SQLite does, so that nobody else may ever read it; the WAL inherits the mode.
+fn create_private(path: &Path) -> Result<(), CatalogError> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .map_err(|error| CatalogError::Failed {
+            during: "creating the database file",
+            reason: error.to_string(),
+        })
+}

@@ -1,0 +1,92 @@
+//! Transactions. A mutation, the event that records it and its control record commit together or not
+//! at all (R21).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cairn_platform::UnixMillis;
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+
+use crate::error::CatalogError;
+use crate::open::Catalog;
+
+/// The one mutation that runs at a time. Dropped without `commit`, it leaves no trace.
+#[derive(Debug)]
+pub struct WriteTransaction {
+    pub(crate) inner: Transaction<'static, Sqlite>,
+    pub(crate) now_ms: UnixMillis,
+    pub(crate) identities_changed: bool,
+    identity_version: Arc<AtomicU64>,
+}
+
+/// Reads at one consistent point.
+#[derive(Debug)]
+pub struct ReadTransaction {
+    inner: Transaction<'static, Sqlite>,
+}
+
+impl Catalog {
+    /// Begins a mutation; waits for the one before it.
+    pub async fn begin(&self) -> Result<WriteTransaction, CatalogError> {
+        let inner = self
+            .writer
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(CatalogError::while_("beginning a mutation"))?;
+        Ok(WriteTransaction {
+            inner,
+            now_ms: self.clock.now_ms(),
+            identities_changed: false,
+            identity_version: Arc::clone(&self.identity_version),
+        })
+    }
+
+    /// Begins reading.
+    pub async fn read(&self) -> Result<ReadTransaction, CatalogError> {
+        let inner = self
+            .readers
+            .begin()
+            .await
+            .map_err(CatalogError::while_("beginning to read"))?;
+        Ok(ReadTransaction { inner })
+    }
+}
+
+impl ReadTransaction {
+    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.inner
+    }
+}
+
+impl WriteTransaction {
+    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.inner
+    }
+
+    /// When the mutation began, by the catalog's clock.
+    pub fn now_ms(&self) -> UnixMillis {
+        self.now_ms
+    }
+
+    /// Makes everything that was done durable, all of it or nothing.
+    pub async fn commit(mut self) -> Result<(), CatalogError> {
+        let during = "committing a mutation";
+        if self.identities_changed {
+            sqlx::query(
+                "UPDATE settings SET value = CAST(CAST(value AS TEXT) + 1 AS BLOB) \
+                 WHERE name = 'identity.version'",
+            )
+            .execute(&mut *self.inner)
+            .await
+            .map_err(CatalogError::while_(during))?;
+        }
+        self.inner
+            .commit()
+            .await
+            .map_err(CatalogError::while_(during))?;
+        if self.identities_changed {
+            self.identity_version.fetch_add(1, Ordering::Release);
+        }
+        Ok(())
+    }
+}
