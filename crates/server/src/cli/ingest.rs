@@ -1,0 +1,97 @@
+//! `cairn ingest`: CloudTrail files into a running server, in parallel, resumable.
+
+mod checkpoint;
+mod inputs;
+mod report;
+mod sending;
+
+use std::io::{IsTerminal as _, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use cairn_platform::Clock;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::client::{ClientProfile, ProfileArguments, SignedHttp};
+use checkpoint::Checkpoint;
+use sending::Ingest;
+
+/// Sends CloudTrail files ({"Records":[…]} or one event a line, .gz too) to a server.
+#[derive(Clone, Debug, clap::Args)]
+pub struct IngestArguments {
+    #[command(flatten)]
+    profile: ProfileArguments,
+    /// Files, folders (searched for log files), or - for standard input.
+    #[arg(required = true, value_name = "FILE|DIR|-")]
+    paths: Vec<PathBuf>,
+    /// Files sent at the same time.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    parallel: u8,
+    /// Where progress is kept; an interrupted ingest goes on from there. Removed when all is in.
+    #[arg(long, value_name = "FILE", default_value = ".cairn-ingest.checkpoint")]
+    checkpoint: PathBuf,
+    /// Keep no progress.
+    #[arg(long)]
+    no_checkpoint: bool,
+    /// Write every refused event to FILE, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    refused: Option<PathBuf>,
+}
+
+/// Runs the command. Exit code 0: every event is in; 1: some were refused or files failed.
+pub async fn run(arguments: IngestArguments, clock: Arc<dyn Clock>) -> anyhow::Result<ExitCode> {
+    let mut found = Vec::new();
+    for path in &arguments.paths {
+        let inputs =
+            inputs::find_inputs(path).with_context(|| format!("cannot read {}", path.display()))?;
+        found.extend(inputs);
+    }
+    found.sort();
+    found.dedup();
+    anyhow::ensure!(!found.is_empty(), "no log files found");
+    let profile = ClientProfile::resolve(&arguments.profile)?;
+    let http = SignedHttp::new(profile, Arc::clone(&clock))?;
+    let checkpoint = if arguments.no_checkpoint {
+        None
+    } else {
+        let path = &arguments.checkpoint;
+        let opened = Checkpoint::open(path);
+        Some(opened.with_context(|| format!("cannot open {}", path.display()))?)
+    };
+    let list = match &arguments.refused {
+        None => None,
+        Some(path) => {
+            let created = std::fs::File::create(path);
+            Some(created.with_context(|| format!("cannot create {}", path.display()))?)
+        }
+    };
+    let progress = progress_bar(found.iter().map(inputs::Input::bytes).sum());
+    let ingest = Ingest::new(http, clock, checkpoint, list, progress.clone());
+    let finished = ingest.send_all(found, usize::from(arguments.parallel)).await;
+    progress.finish_and_clear();
+    let (report, checkpoint) = finished?;
+    report.write(&mut std::io::stdout().lock())?;
+    if !report.is_complete() {
+        writeln!(std::io::stderr(), "not everything went in; run the same command to go on")?;
+        return Ok(ExitCode::FAILURE);
+    }
+    if let Some(checkpoint) = checkpoint {
+        checkpoint.remove().context("cannot remove the checkpoint")?;
+    }
+    Ok(if report.refused() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn progress_bar(bytes: u64) -> ProgressBar {
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let style = ProgressStyle::with_template(
+        "{bar:40} {bytes}/{total_bytes} {msg} {elapsed} (about {eta} left)",
+    )
+    .expect("the template is a constant");
+    ProgressBar::with_draw_target(Some(bytes), target).with_style(style)
+}

@@ -1,0 +1,9 @@
+//! What the client commands share: whose credentials, which endpoint, and signed requests.
+//!
+//! The settings are those of every AWS tool, so that one environment serves `aws` and `cairn` alike.
+
+mod profile;
+mod signed_http;
+
+pub(crate) use profile::{ClientProfile, ProfileArguments, ProfileError};
+pub(crate) use signed_http::{Answer, CallError, SignedHttp};

@@ -1,0 +1,241 @@
+//! Endpoint, Region and credentials by AWS's rules: option, then environment, then the profile in
+//! AWS's two files. Roles and single sign-on are left to the AWS CLI (`aws configure export-credentials`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cairn_access::SecretKey;
+
+/// The options that every client command takes; each can come from AWS's variable instead.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ProfileArguments {
+    /// Address of the server, for example http://127.0.0.1:4510.
+    #[arg(long, env = "AWS_ENDPOINT_URL", value_name = "URL")]
+    pub endpoint: Option<String>,
+    /// Region that requests are signed for.
+    #[arg(long, env = "AWS_REGION", value_name = "REGION")]
+    pub region: Option<String>,
+    /// Profile in the files of the AWS CLI.
+    #[arg(long, env = "AWS_PROFILE", value_name = "NAME", default_value = "default")]
+    pub profile: String,
+    #[command(flatten)]
+    environment: AwsEnvironment,
+}
+
+/// AWS's variables that have no option of their own: secrets do not belong on a command line.
+#[derive(Clone, clap::Args)]
+struct AwsEnvironment {
+    #[arg(long, hide = true, env = "AWS_ENDPOINT_URL_CLOUDTRAIL_DATA")]
+    endpoint_cloudtrail_data: Option<String>,
+    #[arg(long, hide = true, env = "AWS_DEFAULT_REGION")]
+    default_region: Option<String>,
+    #[arg(long, hide = true, hide_env_values = true, env = "AWS_ACCESS_KEY_ID")]
+    access_key_id: Option<String>,
+    #[arg(long, hide = true, hide_env_values = true, env = "AWS_SECRET_ACCESS_KEY")]
+    secret_access_key: Option<String>,
+    #[arg(long, hide = true, hide_env_values = true, env = "AWS_SESSION_TOKEN")]
+    session_token: Option<String>,
+    #[arg(long, hide = true, env = "AWS_SHARED_CREDENTIALS_FILE")]
+    credentials_file: Option<PathBuf>,
+    #[arg(long, hide = true, env = "AWS_CONFIG_FILE")]
+    config_file: Option<PathBuf>,
+    #[arg(long, hide = true, env = "HOME")]
+    home: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for AwsEnvironment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AwsEnvironment(redacted)")
+    }
+}
+
+/// Where requests go and who signs them.
+#[derive(Debug)]
+pub(crate) struct ClientProfile {
+    pub(crate) endpoint: String,
+    pub(crate) region: String,
+    pub(crate) access_key_id: String,
+    pub(crate) secret: SecretKey,
+    pub(crate) session_token: Option<String>,
+}
+
+/// What is missing or unusable in the caller's settings.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProfileError {
+    #[error(
+        "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE with a \
+         credentials file (the server wrote one into its data directory)"
+    )]
+    NoCredentials,
+    #[error("{variable} is set but {missing} is not")]
+    HalfCredentials { variable: &'static str, missing: &'static str },
+    #[error("cannot read {file}: {reason}")]
+    Unreadable { file: PathBuf, reason: std::io::Error },
+    #[error("{file}, line {line}: neither a [section] nor name = value")]
+    Malformed { file: PathBuf, line: usize },
+}
+
+/// The address of a server that runs with its defaults on this machine.
+const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4510";
+const DEFAULT_REGION: &str = "us-east-1";
+
+impl ClientProfile {
+    /// Resolves options, environment and files.
+    pub(crate) fn resolve(arguments: &ProfileArguments) -> Result<Self, ProfileError> {
+        let environment = &arguments.environment;
+        let home = environment.home.clone().unwrap_or_default();
+        let file = |given: &Option<PathBuf>, name: &str| {
+            given.clone().unwrap_or_else(|| home.join(".aws").join(name))
+        };
+        let credentials = read_sections(&file(&environment.credentials_file, "credentials"))?;
+        let config = read_sections(&file(&environment.config_file, "config"))?;
+        let credentials = credentials.get(&arguments.profile);
+        let config = config
+            .get(&format!("profile {}", arguments.profile))
+            .or_else(|| config.get(&arguments.profile));
+        let setting = |name: &str| {
+            credentials.and_then(|s| s.get(name)).or_else(|| config.and_then(|s| s.get(name)))
+        };
+        let (access_key_id, secret, session_token) = credentials_of(environment, setting)?;
+        let endpoint = environment
+            .endpoint_cloudtrail_data
+            .as_ref()
+            .or(arguments.endpoint.as_ref())
+            .or_else(|| setting("endpoint_url"))
+            .map_or(DEFAULT_ENDPOINT, String::as_str);
+        let region = arguments
+            .region
+            .as_ref()
+            .or(environment.default_region.as_ref())
+            .or_else(|| setting("region"))
+            .map_or(DEFAULT_REGION, String::as_str);
+        Ok(Self {
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            region: region.to_owned(),
+            access_key_id,
+            secret,
+            session_token,
+        })
+    }
+}
+
+fn credentials_of<'a>(
+    environment: &AwsEnvironment,
+    setting: impl Fn(&str) -> Option<&'a String>,
+) -> Result<(String, SecretKey, Option<String>), ProfileError> {
+    let (key, secret) = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
+    match (&environment.access_key_id, &environment.secret_access_key) {
+        (Some(id), Some(value)) => {
+            Ok((id.clone(), SecretKey::new(value.clone()), environment.session_token.clone()))
+        }
+        (Some(_), None) => Err(ProfileError::HalfCredentials { variable: key, missing: secret }),
+        (None, Some(_)) => Err(ProfileError::HalfCredentials { variable: secret, missing: key }),
+        (None, None) => match (setting("aws_access_key_id"), setting("aws_secret_access_key")) {
+            (Some(id), Some(value)) => {
+                let token = setting("aws_session_token").cloned();
+                Ok((id.clone(), SecretKey::new(value.clone()), token))
+            }
+            _ => Err(ProfileError::NoCredentials),
+        },
+    }
+}
+
+type Sections = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Reads AWS's file form. A file that does not exist is an empty one.
+fn read_sections(file: &Path) -> Result<Sections, ProfileError> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => return Ok(Sections::new()),
+        Err(reason) => return Err(ProfileError::Unreadable { file: file.to_owned(), reason }),
+    };
+    let mut sections = Sections::new();
+    let mut current = String::new();
+    for (index, line) in text.lines().enumerate() {
+        let trimmed = line.trim();
+        // An indented line continues a nested setting such as `s3 =`, which no command here reads.
+        if trimmed.is_empty() || trimmed.starts_with(['#', ';']) || line.starts_with([' ', '\t']) {
+            continue;
+        }
+        if let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            current = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        } else if let Some((name, value)) = trimmed.split_once('=') {
+            let section = sections.entry(current.clone()).or_default();
+            section.insert(name.trim().to_owned(), value.trim().to_owned());
+        } else {
+            return Err(ProfileError::Malformed { file: file.to_owned(), line: index + 1 });
+        }
+    }
+    Ok(sections)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        profile: ProfileArguments,
+    }
+
+    fn resolve(folder: &Path, options: &[&str]) -> Result<ClientProfile, ProfileError> {
+        let file = |name: &str| folder.join(name).display().to_string();
+        let (credentials, config) = (file("credentials"), file("config"));
+        let fixed =
+            ["cairn", "--credentials-file", &credentials, "--config-file", &config];
+        let command: Command =
+            clap::Parser::try_parse_from(fixed.iter().chain(options)).expect("valid options");
+        ClientProfile::resolve(&command.profile)
+    }
+
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let credentials = "[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key=s1\n\
+                           [audit]\naws_access_key_id = ASIAAUDIT\naws_secret_access_key = s2\n\
+                           aws_session_token = token\n";
+        let config = "# comment\n[default]\nregion = eu-west-1\ns3 =\n  addressing_style = path\n\
+                      [profile  audit]\nregion = us-east-2\nendpoint_url = http://localhost:9/\n";
+        std::fs::write(folder.path().join("credentials"), credentials).expect("a file");
+        std::fs::write(folder.path().join("config"), config).expect("a file");
+        folder
+    }
+
+    #[test]
+    fn a_profile_comes_from_both_files() {
+        let folder = folder();
+        let profile = resolve(folder.path(), &["--profile", "audit"]).expect("complete");
+        assert_eq!(profile.access_key_id, "ASIAAUDIT");
+        assert_eq!(profile.session_token.as_deref(), Some("token"));
+        assert_eq!((profile.region.as_str(), profile.endpoint.as_str()), ("us-east-2", "http://localhost:9"));
+    }
+
+    #[test]
+    fn an_option_wins_over_the_files() {
+        let folder = folder();
+        let options = ["--endpoint", "http://h:1/", "--region", "sa-east-1", "--profile", "default"];
+        let profile = resolve(folder.path(), &options).expect("complete");
+        assert_eq!((profile.region.as_str(), profile.endpoint.as_str()), ("sa-east-1", "http://h:1"));
+        assert_eq!(profile.access_key_id, "AKIADEFAULT");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let folder = folder();
+        let missing = resolve(folder.path(), &["--profile", "other"]).expect_err("no such profile");
+        assert!(missing.to_string().contains("AWS_ACCESS_KEY_ID"), "{missing}");
+        let half = resolve(folder.path(), &["--access-key-id", "AKIA"]).expect_err("half a pair");
+        assert!(half.to_string().contains("AWS_SECRET_ACCESS_KEY is not"), "{half}");
+        std::fs::write(folder.path().join("config"), "nonsense\n").expect("a file");
+        let malformed = resolve(folder.path(), &[]).expect_err("not AWS's form");
+        assert!(malformed.to_string().contains("line 1"), "{malformed}");
+    }
+
+    // Proves: R23
+    #[test]
+    fn debug_output_shows_no_secret() {
+        let folder = folder();
+        let profile = resolve(folder.path(), &["--profile", "audit"]).expect("complete");
+        assert!(!format!("{profile:?}").contains("s2"));
+    }
+}

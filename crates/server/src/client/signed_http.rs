@@ -1,0 +1,123 @@
+//! One signed request and its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cairn_platform::Clock;
+
+use super::profile::ClientProfile;
+
+/// How long one request may take, answer included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Sends signed requests to one endpoint.
+#[derive(Debug)]
+pub(crate) struct SignedHttp {
+    http: reqwest::Client,
+    profile: ClientProfile,
+    host: String,
+    clock: Arc<dyn Clock>,
+}
+
+/// What the server said.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) request_id: String,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// True for answers after which the same request may be sent again with hope of success.
+    pub(crate) fn is_retryable(&self) -> bool {
+        let throttled = || {
+            let text = String::from_utf8_lossy(&self.body);
+            ["Throttling", "RequestTimeTooSkewed"].iter().any(|code| text.contains(code))
+        };
+        matches!(self.status, 429 | 500 | 502 | 503 | 504) || (self.status == 400 && throttled())
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error("{endpoint} is not an http or https address")]
+    Endpoint { endpoint: String },
+    #[error("cannot set up the HTTP client: {reason}")]
+    Client { reason: reqwest::Error },
+    #[error("no answer from {endpoint}: {reason}")]
+    NoAnswer { endpoint: String, reason: reqwest::Error },
+}
+
+impl SignedHttp {
+    /// A client for the profile's endpoint.
+    pub(crate) fn new(profile: ClientProfile, clock: Arc<dyn Clock>) -> Result<Self, CallError> {
+        let malformed = || CallError::Endpoint { endpoint: profile.endpoint.clone() };
+        let url: reqwest::Url = profile.endpoint.parse().map_err(|_| malformed())?;
+        let host = match (url.scheme(), url.host_str(), url.port()) {
+            ("http" | "https", Some(host), Some(port)) => format!("{host}:{port}"),
+            ("http" | "https", Some(host), None) => host.to_owned(),
+            _ => return Err(malformed()),
+        };
+        let http = reqwest::Client::builder()
+            .timeout(REQUEST_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|reason| CallError::Client { reason })?;
+        Ok(Self { http, profile, host, clock })
+    }
+
+    /// Where requests go, for messages.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.profile.endpoint
+    }
+
+    /// Posts JSON to `path`, signed for `service`.
+    pub(crate) async fn post_json(
+        &self,
+        service: &str,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Answer, CallError> {
+        let content_type = "application/json";
+        let headers = vec![
+            ("host".to_owned(), self.host.clone()),
+            ("content-type".to_owned(), content_type.to_owned()),
+        ];
+        let signed = cairn_access::sigv4::sign(&cairn_access::sigv4::SigningRequest {
+            method: "POST",
+            path,
+            query: "",
+            headers: &headers,
+            body: &body,
+            region: &self.profile.region,
+            service,
+            access_key_id: &self.profile.access_key_id,
+            secret: &self.profile.secret,
+            session_token: self.profile.session_token.as_deref(),
+            now_ms: self.clock.now_ms(),
+        });
+        let mut request = self
+            .http
+            .post(format!("{}{path}", self.profile.endpoint))
+            .header("content-type", content_type)
+            .body(body);
+        for (name, value) in signed {
+            request = request.header(name, value);
+        }
+        let no_answer =
+            |reason| CallError::NoAnswer { endpoint: self.profile.endpoint.clone(), reason };
+        let response = request.send().await.map_err(no_answer)?;
+        let header = |name: &str| {
+            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        let status = response.status().as_u16();
+        let request_id = header("x-amzn-requestid").unwrap_or_default();
+        let retry_after =
+            header("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
+        let body = response.bytes().await.map_err(no_answer)?;
+        Ok(Answer { status, request_id, retry_after, body })
+    }
+}
