@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use crate::{AccountId, EventTime, Region};
 
+mod encoding;
+
 /// The category of an event, decided once, at the door (REC-041).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -43,13 +45,13 @@ pub struct RoutingHeader<'a> {
     pub region: Region,
     /// `eventTime`.
     pub event_time: EventTime,
-    /// `eventID`.
+    /// `eventID`, the record's own or the one it was completed with.
     pub event_id: Cow<'a, str>,
-    /// `eventName`.
+    /// `eventName`; of an Insights event, the name of the API that it is about.
     pub event_name: Cow<'a, str>,
-    /// `eventSource`.
+    /// `eventSource`; of an Insights event, the source of the API that it is about.
     pub event_source: Cow<'a, str>,
-    /// `eventType`.
+    /// `eventType`; empty if the record has none, as those of versions before 1.02 (REC-029).
     pub event_type: Cow<'a, str>,
     /// `readOnly`, if the record has it.
     pub read_only: Option<bool>,
@@ -67,6 +69,49 @@ pub struct RoutingHeader<'a> {
     pub access_key_id: Option<Cow<'a, str>>,
     /// Resources in the record's order, then those derived for lookups.
     pub resources: Vec<ResourceReference<'a>>,
+}
+
+impl RoutingHeader<'_> {
+    /// The same header, owning its texts.
+    pub fn into_owned(self) -> RoutingHeader<'static> {
+        RoutingHeader {
+            class: self.class,
+            account: self.account,
+            region: self.region,
+            event_time: self.event_time,
+            event_id: owned(self.event_id),
+            event_name: owned(self.event_name),
+            event_source: owned(self.event_source),
+            event_type: owned(self.event_type),
+            read_only: self.read_only,
+            error_code: self.error_code.map(owned),
+            vpc_endpoint_id: self.vpc_endpoint_id.map(owned),
+            session_credential_from_console: self.session_credential_from_console,
+            user_identity_arn: self.user_identity_arn.map(owned),
+            user_name: self.user_name.map(owned),
+            access_key_id: self.access_key_id.map(owned),
+            resources: self
+                .resources
+                .into_iter()
+                .map(ResourceReference::into_owned)
+                .collect(),
+        }
+    }
+}
+
+impl ResourceReference<'_> {
+    /// The same reference, owning its texts.
+    pub fn into_owned(self) -> ResourceReference<'static> {
+        ResourceReference {
+            resource_type: self.resource_type.map(owned),
+            name: owned(self.name),
+            in_record: self.in_record,
+        }
+    }
+}
+
+fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(text.into_owned())
 }
 
 /// Bytes that are not a routing header of a version this build reads.
