@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 /// How many refusals are shown one by one; a file takes them all.
 const REFUSALS_SHOWN: usize = 50;
 
-/// The server's answer to `POST /events`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+/// The server's answer to `POST /events`. Every member is required, so that an error document is never
+/// taken for an answer in which nothing happened.
+#[derive(Debug, Deserialize)]
 pub(crate) struct BatchAnswer {
     pub(crate) accepted: u64,
     pub(crate) duplicates: u64,
