@@ -209,7 +209,7 @@ fn refusal_text(answer: &crate::client::Answer) -> String {
 
 fn event_time(event: &Bytes) -> Option<EventTime> {
     let document = cairn_model::json::Document::parse(event).ok()?;
-    document.root().member("eventTime")?.as_str()?.parse().ok()
+    document.root().get("eventTime")?.as_str()?.parse().ok()
 }
 
 async fn next_batch(
