@@ -125,12 +125,14 @@ pub enum ReadError {
         start: Sequence,
     },
     /// Stored bytes do not match their checksum: quarantined and reported, never skipped (R4).
-    #[error("segment {segment} is corrupt at byte {offset}")]
+    #[error("segment {segment} is corrupt at byte {offset}; records resume at {resume_at}")]
     Corrupt {
         /// The segment's file name.
         segment: String,
         /// Where in the file.
         offset: u64,
+        /// The next record that can be read: a reader that has recorded the loss goes on from here.
+        resume_at: Sequence,
     },
     /// The disk failed.
     #[error("reading segment {segment} failed: {reason}")]

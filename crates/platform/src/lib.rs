@@ -2,7 +2,11 @@
 //! implementation and one that tests control.
 
 mod clock;
+mod disk;
 mod entropy;
+mod seal;
 
 pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
+pub use disk::{Disk, DiskError, DiskFile, DiskLock, RealDisk, SimDisk, SimFaults, SimSyncs};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
+pub use seal::{MasterKey, SealError};
