@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cairn_access::sigv4::{self, Credentials, RequestParts, ServiceRules, SigningRequest};
 use cairn_platform::Clock;
 
 use super::profile::ClientProfile;
@@ -47,6 +48,8 @@ pub(crate) enum CallError {
     Endpoint { endpoint: String },
     #[error("cannot set up the HTTP client: {reason}")]
     Client { reason: reqwest::Error },
+    #[error("the request cannot be signed: {reason}")]
+    Unsignable { reason: String },
     #[error("no answer from {endpoint}: {reason}")]
     NoAnswer { endpoint: String, reason: reqwest::Error },
 }
@@ -86,19 +89,27 @@ impl SignedHttp {
             ("host".to_owned(), self.host.clone()),
             ("content-type".to_owned(), content_type.to_owned()),
         ];
-        let signed = cairn_access::sigv4::sign(&cairn_access::sigv4::SigningRequest {
-            method: "POST",
-            path,
-            query: "",
-            headers: &headers,
-            body: &body,
-            region: &self.profile.region,
-            service,
-            access_key_id: &self.profile.access_key_id,
-            secret: &self.profile.secret,
-            session_token: self.profile.session_token.as_deref(),
-            now_ms: self.clock.now_ms(),
-        });
+        let signed = sigv4::sign(
+            &SigningRequest {
+                request: RequestParts {
+                    method: "POST",
+                    path,
+                    query: "",
+                    headers: &headers,
+                    now_ms: self.clock.now_ms(),
+                },
+                payload_hash: &sigv4::sha256_hex(&body),
+                region: &self.profile.region,
+                service,
+                rules: ServiceRules::STANDARD,
+            },
+            &Credentials {
+                access_key_id: &self.profile.access_key_id,
+                secret: &self.profile.secret,
+                security_token: self.profile.session_token.as_deref(),
+            },
+        )
+        .map_err(|reason| CallError::Unsignable { reason: reason.to_string() })?;
         let mut request = self
             .http
             .post(format!("{}{path}", self.profile.endpoint))
