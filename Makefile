@@ -1,0 +1,109 @@
+# Every chore of the project. CI calls only this file. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test test-rust test-python check fmt bench torture fuzz clean tools python binaries
+
+# Tools that are not on the machine are built once, at these versions, into a cache outside the
+# clone; CAIRN_CACHE moves it.
+CAIRN_CACHE ?= $(HOME)/.cache/cairn
+TOOLS := $(CAIRN_CACHE)/tools
+NEXTEST_VERSION := 0.9.143
+DENY_VERSION := 0.20.2
+FUZZ_VERSION := 0.13.2
+
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
+PYTHON := .venv/bin/python
+export PATH := $(TOOLS)/bin:$(PATH)
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+run: ## Build the release binary and serve (ARGS="--listen 127.0.0.1:4510" passes options)
+	cargo build --release --locked --package cairn-server
+	exec $(TARGET)/release/cairn serve $(ARGS)
+
+test: test-rust test-python ## Install what the tests need, then run all of them
+
+test-rust: $(TOOLS)/.nextest
+	cargo nextest run --locked --workspace --no-fail-fast
+	$(MAKE) --no-print-directory controls
+	cargo xtask requirements --listed
+
+# The harnesses prove themselves: each must catch the fault planted for it.
+.PHONY: controls
+controls: $(TOOLS)/.nextest
+	cargo nextest run --locked --package cairn-eventlog --features sabotage,failpoints \
+	    --no-fail-fast
+
+test-python: python binaries
+	CAIRN_BINARY=$(TARGET)/cairn-under-test/cairn \
+	CAIRN_SABOTAGED_BINARY=$(TARGET)/cairn-under-test/cairn-sabotaged \
+	$(PYTHON) -m pytest tests $(PYTEST_ARGS)
+
+# Two builds of the server under test: as shipped (development profile), and with the faults that
+# the harnesses must catch. Copies, so that a later build does not change them under a running test.
+binaries:
+	mkdir -p $(TARGET)/cairn-under-test
+	cargo build --locked --package cairn-server --features sabotage
+	cp --force $(TARGET)/debug/cairn $(TARGET)/cairn-under-test/cairn-sabotaged
+	cargo build --locked --package cairn-server
+	cp --force $(TARGET)/debug/cairn $(TARGET)/cairn-under-test/cairn
+
+check: $(TOOLS)/.deny ## Formatting, lints, licences, layout rules, generated files
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo deny --locked check --hide-inclusion-graph bans licenses sources
+	@if [ -n "$(ADVISORY_DB)" ]; then \
+	    cargo deny --offline --locked check advisories; \
+	else echo "advisories not checked: give ADVISORY_DB, a local copy of the database"; fi
+	cargo xtask tidy
+	cargo xtask codegen --check
+	cargo xtask requirements
+	cargo xtask reliability --check
+
+fmt: ## Format all Rust code
+	cargo fmt --all
+
+bench: python ## Ingest and lookup against the budgets, at 1 million events (FULL=1: 10 million too)
+	cargo build --release --locked --package cairn-server
+	cargo build --release --locked --package cairn-testkit --examples
+	$(PYTHON) benches/bench.py --target $(TARGET)/release $(if $(FULL),--full) $(BENCH_ARGS)
+
+torture: python binaries $(TOOLS)/.nextest ## The fault plan in its full amounts (more than an hour)
+	CAIRN_SEEDS=10000 cargo nextest run --locked --release --package cairn-eventlog \
+	    --features sabotage,failpoints --no-fail-fast
+	CAIRN_AMOUNTS=full CAIRN_BINARY=$(TARGET)/cairn-under-test/cairn \
+	CAIRN_SABOTAGED_BINARY=$(TARGET)/cairn-under-test/cairn-sabotaged \
+	$(PYTHON) -m pytest tests/faults --timeout 7200 $(PYTEST_ARGS)
+	cargo xtask reliability
+
+fuzz: ## Fuzz one parser: make fuzz TARGET_NAME=json_scan SECONDS_MAX=600
+	@command -v cargo-fuzz >/dev/null || \
+	    cargo install --locked --root $(TOOLS) cargo-fuzz@$(FUZZ_VERSION)
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run $(TARGET_NAME) -- \
+	    -max_total_time=$(or $(SECONDS_MAX),600)
+
+clean: ## Remove build products and the virtual environment of this clone
+	rm -rf target .venv .pytest_cache
+
+tools: $(TOOLS)/.nextest $(TOOLS)/.deny ## Build the pinned tools that the machine lacks
+
+# Built without optimization: they run for seconds, their build would take minutes.
+$(TOOLS)/.nextest:
+	mkdir -p $(TOOLS)
+	command -v cargo-nextest >/dev/null || CARGO_TARGET_DIR=$(CAIRN_CACHE)/tools-target \
+	    cargo install --locked --debug --root $(TOOLS) cargo-nextest@$(NEXTEST_VERSION)
+	touch $@
+
+$(TOOLS)/.deny:
+	mkdir -p $(TOOLS)
+	command -v cargo-deny >/dev/null || CARGO_TARGET_DIR=$(CAIRN_CACHE)/tools-target \
+	    cargo install --locked --debug --root $(TOOLS) cargo-deny@$(DENY_VERSION)
+	touch $@
+
+python: .venv/.installed
+.venv/.installed: tests/requirements.txt
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	touch $@

@@ -1,0 +1,109 @@
+//! The tests that the runners would run: nextest for Rust, pytest for Python.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+use super::citations::TestName;
+
+/// Test builds that differ from the workspace's plain one, as `make test` runs them.
+const RUST_SELECTIONS: &[&[&str]] = &[
+    &["--workspace"],
+    &[
+        "--package",
+        "cairn-eventlog",
+        "--features",
+        "sabotage,failpoints",
+    ],
+];
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Listing {
+    rust_suites: std::collections::BTreeMap<String, Suite>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Suite {
+    package_name: String,
+    testcases: std::collections::BTreeMap<String, TestCase>,
+}
+
+#[derive(Debug, Deserialize)]
+struct TestCase {
+    ignored: bool,
+}
+
+pub(super) fn list(root: &Path) -> Result<BTreeSet<TestName>> {
+    let mut tests = BTreeSet::new();
+    for selection in RUST_SELECTIONS {
+        tests.extend(rust_tests(root, selection)?);
+    }
+    let interpreter = root.join(".venv/bin/python");
+    ensure!(
+        interpreter.exists(),
+        "no virtual environment: `make python` makes it"
+    );
+    tests.extend(python_tests(root, &interpreter)?);
+    Ok(tests)
+}
+
+fn rust_tests(root: &Path, selection: &[&str]) -> Result<Vec<TestName>> {
+    let output = Command::new("cargo")
+        .current_dir(root)
+        .args(["nextest", "list", "--locked", "--message-format", "json"])
+        .args(selection)
+        .output()
+        .context("cannot run cargo nextest")?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let listing: Listing =
+        serde_json::from_slice(&output.stdout).context("nextest's list has another form")?;
+    let mut tests = Vec::new();
+    for suite in listing.rust_suites.into_values() {
+        for (path, case) in suite.testcases {
+            if case.ignored {
+                continue;
+            }
+            // rstest adds a segment per case below the function's own name.
+            for segment in path.split("::") {
+                let owner = suite.package_name.clone();
+                tests.push(TestName {
+                    owner,
+                    name: segment.to_owned(),
+                });
+            }
+        }
+    }
+    Ok(tests)
+}
+
+fn python_tests(root: &Path, interpreter: &Path) -> Result<Vec<TestName>> {
+    let output = Command::new(interpreter)
+        .current_dir(root)
+        .args(["-m", "pytest", "tests", "--collect-only", "--quiet"])
+        .output()
+        .context("cannot run pytest")?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    let text = String::from_utf8(output.stdout).context("pytest's list is not UTF-8")?;
+    let tests = text.lines().filter_map(|line| {
+        let (file, rest) = line.split_once("::")?;
+        let name = rest.rsplit("::").next()?.split('[').next()?;
+        Some(TestName {
+            owner: file.to_owned(),
+            name: name.to_owned(),
+        })
+    });
+    Ok(tests.collect())
+}
