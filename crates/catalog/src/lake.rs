@@ -6,7 +6,8 @@
 //! where the last one ended. A writer that was superseded can therefore change nothing, and a commit whose
 //! answer was lost can be told from one that never happened by reading the state again.
 
-pub mod conformance;
+#[cfg(test)]
+mod conformance;
 mod sqlite;
 mod statements;
 
@@ -117,7 +118,11 @@ impl TableState {
             committed_end: Sequence::default(),
             hot_end: Sequence::default(),
         };
-        self.positions.iter().copied().find(|p| p.partition == partition).unwrap_or(zero)
+        self.positions
+            .iter()
+            .copied()
+            .find(|p| p.partition == partition)
+            .unwrap_or(zero)
     }
 }
 

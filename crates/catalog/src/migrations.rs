@@ -6,8 +6,10 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use crate::error::CatalogError;
 
 /// Number, name and text of every migration.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "base", include_str!("../migrations/0001_base.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "base", include_str!("../migrations/0001_base.sql")),
+    (2, "lake", include_str!("../migrations/0002_lake.sql")),
+];
 
 /// Brings the schema to the program's version. A catalog written by a newer program is refused.
 pub(crate) async fn run(pool: &sqlx::SqlitePool) -> Result<(), CatalogError> {

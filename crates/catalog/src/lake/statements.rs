@@ -12,7 +12,10 @@ type Result<T> = std::result::Result<T, LakeCatalogError>;
 
 /// The database's refusal, with what was being done.
 pub(super) fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> LakeCatalogError {
-    move |error| LakeCatalogError::Database { doing, reason: error.to_string() }
+    move |error| LakeCatalogError::Database {
+        doing,
+        reason: error.to_string(),
+    }
 }
 
 pub(super) fn to_sql(value: u64, name: &'static str) -> Result<i64> {
@@ -46,7 +49,10 @@ pub(super) async fn check_epoch(
     if current == held.0 {
         Ok(())
     } else {
-        Err(LakeCatalogError::Fenced { held: held.0, current })
+        Err(LakeCatalogError::Fenced {
+            held: held.0,
+            current,
+        })
     }
 }
 
@@ -73,7 +79,10 @@ pub(super) async fn list_tables(connection: &mut SqliteConnection) -> Result<Vec
             .map_err(failed("listing tables"))?;
     let mut tables = Vec::with_capacity(names.len());
     for name in names {
-        tables.push(name.parse().map_err(|_| LakeCatalogError::OutOfRange("table name"))?);
+        tables.push(
+            name.parse()
+                .map_err(|_| LakeCatalogError::OutOfRange("table name"))?,
+        );
     }
     Ok(tables)
 }
@@ -149,8 +158,7 @@ async fn read_hot(connection: &mut SqliteConnection, table: &TableId) -> Result<
 
 fn partition(row: &SqliteRow) -> Result<PartitionId> {
     let number: i64 = column(row, "partition_id")?;
-    let number =
-        u16::try_from(number).map_err(|_| LakeCatalogError::OutOfRange("partition_id"))?;
+    let number = u16::try_from(number).map_err(|_| LakeCatalogError::OutOfRange("partition_id"))?;
     Ok(PartitionId(number))
 }
 
