@@ -6,11 +6,13 @@
 
 mod document;
 mod scanner;
+mod skip;
 mod string;
 
 pub use document::{Document, Elements, Kind, Member, Members, Value};
 pub use scanner::{DEPTH_MAX, DOCUMENT_BYTES_MAX, JsonError, JsonProblem};
-pub use string::{push_quoted, skip_string};
+pub use skip::skip_value;
+pub use string::push_quoted;
 
 #[cfg(test)]
 mod tests;

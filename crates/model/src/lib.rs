@@ -2,12 +2,19 @@
 //! routing header. It does no I/O, reads no clock and is not async.
 
 mod arn;
+mod batch;
 mod event_time;
 mod header;
 mod identifiers;
 pub mod json;
+mod lookup;
+mod record;
 
 pub use arn::{Arn, ArnError};
+pub use batch::{BatchError, split_batch};
 pub use event_time::{EventTime, EventTimeError};
 pub use header::{EventClass, HeaderError, ResourceReference, RoutingHeader};
 pub use identifiers::{AccountId, AccountIdError, PartitionId, Region, RegionError, Sequence};
+pub use record::{
+    CanonicalEvent, Completion, EVENT_BYTES_MAX, EventVersion, RecordError, canonicalize,
+};

@@ -38,9 +38,7 @@ pub(super) fn scan_string(bytes: &[u8], mut at: usize) -> Result<StringEnd, (usi
 
 /// Passes over a string without checking its content: `at` is the first byte after the opening quote, the answer is
 /// the first byte after the closing one. `None` if the string does not end, or holds a raw line feed first.
-///
-/// For cutting a batch into events cheaply; each event is read strictly afterwards.
-pub fn skip_string(bytes: &[u8], mut at: usize) -> Option<usize> {
+pub(super) fn skip_string(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at = next_special(bytes, at);
         match bytes.get(at)? {

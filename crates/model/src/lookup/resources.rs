@@ -1,0 +1,145 @@
+//! The resources of an event: those it lists itself, then those that its request and response name.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use crate::ResourceReference;
+use crate::json::{Kind, Value};
+
+use super::resource_rules::{BY_EC2_IDENTIFIER, Rule, ec2_type, rules_for};
+
+/// At most this many resources are derived from one event; the record's own are never cut.
+const DERIVED_RESOURCES_MAX: usize = 100;
+
+/// Longer texts are no names; the longest ARN has as many bytes.
+const DERIVED_NAME_BYTES_MAX: usize = 2048;
+
+/// What the resources of an event are taken from.
+pub(crate) struct ResourceSources<'s, 'd, 'a> {
+    pub(crate) event_source: &'s str,
+    pub(crate) event_name: &'s str,
+    pub(crate) resources: Option<Value<'d, 'a>>,
+    pub(crate) request_parameters: Option<Value<'d, 'a>>,
+    pub(crate) response_elements: Option<Value<'d, 'a>>,
+}
+
+/// The event's resources; entries without ARN and ARN prefix name nothing and are passed over.
+pub(crate) fn resources(sources: &ResourceSources<'_, '_, '_>) -> Vec<ResourceReference<'static>> {
+    let mut found = Vec::new();
+    for resource in sources.resources.iter().flat_map(Value::elements) {
+        found.extend(in_record(resource));
+    }
+    let rules = rules_for(sources.event_source);
+    if !rules.is_empty() {
+        let mut derived = Derived {
+            event_name: sources.event_name,
+            found: Vec::new(),
+        };
+        for part in [sources.request_parameters, sources.response_elements]
+            .into_iter()
+            .flatten()
+        {
+            derived.search(part, rules);
+        }
+        add_new(&mut found, derived.found);
+    }
+    found
+}
+
+fn in_record(resource: Value<'_, '_>) -> Option<ResourceReference<'static>> {
+    let (mut name, mut prefix, mut resource_type) = (None, None, None);
+    for member in resource.members() {
+        let place = match &*member.name() {
+            "ARN" => &mut name,
+            "ARNPrefix" => &mut prefix,
+            "type" => &mut resource_type,
+            _ => continue,
+        };
+        *place = member.value.as_str().filter(|text| !text.is_empty());
+    }
+    Some(ResourceReference {
+        resource_type: resource_type.map(|text| Cow::Owned(text.into_owned())),
+        name: Cow::Owned(name.or(prefix)?.into_owned()),
+        in_record: true,
+    })
+}
+
+/// Adds the derived resources that are not there yet, in time linear in both lists.
+fn add_new(found: &mut Vec<ResourceReference<'static>>, derived: Vec<(&'static str, String)>) {
+    if derived.is_empty() {
+        return;
+    }
+    let mut seen: HashSet<(Option<String>, String)> = HashSet::new();
+    let names: HashSet<&str> = derived.iter().map(|(_, name)| name.as_str()).collect();
+    for resource in found
+        .iter()
+        .filter(|resource| names.contains(&*resource.name))
+    {
+        let resource_type = resource.resource_type.as_deref().map(str::to_owned);
+        seen.insert((resource_type, resource.name.clone().into_owned()));
+    }
+    for (resource_type, name) in derived {
+        if seen.insert((Some(resource_type.to_owned()), name.clone())) {
+            found.push(ResourceReference {
+                resource_type: Some(Cow::Borrowed(resource_type)),
+                name: Cow::Owned(name),
+                in_record: false,
+            });
+        }
+    }
+}
+
+struct Derived<'e> {
+    event_name: &'e str,
+    found: Vec<(&'static str, String)>,
+}
+
+impl Derived<'_> {
+    fn search(&mut self, part: Value<'_, '_>, rules: &'static [Rule]) {
+        for member in part.members() {
+            let name = member.name();
+            for rule in rules {
+                let (first, rest) = rule.path.split_once('.').unwrap_or((rule.path, ""));
+                if *name == *first && self.event_name.contains(rule.when) {
+                    self.follow(member.value, rest, rule.resource_type);
+                }
+            }
+        }
+    }
+
+    /// Follows the rest of a path; arrays on the way stand for each of their elements.
+    fn follow(&mut self, value: Value<'_, '_>, path: &str, resource_type: &'static str) {
+        if self.found.len() == DERIVED_RESOURCES_MAX {
+            return;
+        }
+        match value.kind() {
+            // Nesting is bounded by the JSON reader, paths by the table.
+            Kind::Array => {
+                for element in value.elements() {
+                    self.follow(element, path, resource_type);
+                }
+            }
+            Kind::Object if !path.is_empty() => {
+                let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+                if let Some(value) = value.get(first) {
+                    self.follow(value, rest, resource_type);
+                }
+            }
+            Kind::String if path.is_empty() => {
+                let name = value.as_str().unwrap_or_default();
+                let known = if resource_type == BY_EC2_IDENTIFIER {
+                    ec2_type(&name)
+                } else {
+                    Some(resource_type)
+                };
+                let is_name = !name.is_empty()
+                    && name.len() <= DERIVED_NAME_BYTES_MAX
+                    && name != "HIDDEN_DUE_TO_SECURITY_REASONS";
+                if let (Some(known), true) = (known, is_name) {
+                    self.found.push((known, name.into_owned()));
+                }
+            }
+            _ => {}
+        }
+    }
+}
