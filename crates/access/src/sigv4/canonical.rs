@@ -23,8 +23,11 @@ pub const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 /// The query parameter that is never part of what it signs.
 pub(super) const SIGNATURE_PARAMETER: &str = "X-Amz-Signature";
 
-const ENCODED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 const ENCODED_EXCEPT_SLASH: &AsciiSet = &ENCODED.remove(b'/');
 
 /// The lower-case hex SHA-256 of a body.
@@ -89,7 +92,9 @@ fn push_header(
         }
     }
     if separator == ':' {
-        return Err(AuthenticationError::SignedHeaderAbsent { name: name.to_owned() });
+        return Err(AuthenticationError::SignedHeaderAbsent {
+            name: name.to_owned(),
+        });
     }
     head.push('\n');
     Ok(())
@@ -98,8 +103,10 @@ fn push_header(
 fn canonical_path(path: &str, rule: PathRule) -> Result<String, AuthenticationError> {
     match rule {
         PathRule::EncodeOnce => {
-            let decoded = percent_decode(path.as_bytes(), false)
-                .ok_or(AuthenticationError::Malformed { part: RequestPart::Path })?;
+            let decoded =
+                percent_decode(path.as_bytes(), false).ok_or(AuthenticationError::Malformed {
+                    part: RequestPart::Path,
+                })?;
             Ok(encoded_path(&decoded))
         }
         PathRule::NormalizeAndEncode => Ok(encoded_path(normalize_path(path).as_bytes())),
@@ -125,7 +132,11 @@ fn normalize_path(path: &str) -> String {
             _ => kept.push(segment),
         }
     }
-    let trailing = if path.ends_with('/') && !kept.is_empty() { "/" } else { "" };
+    let trailing = if path.ends_with('/') && !kept.is_empty() {
+        "/"
+    } else {
+        ""
+    };
     format!("/{}{trailing}", kept.join("/"))
 }
 
@@ -135,7 +146,9 @@ pub(super) type QueryParameter<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 /// Splits and decodes a query. `+` is a space here, as in every form decoder behind us: were it a plus
 /// sign, `+` and `%2B` would sign alike and mean different things. Empty parts are no parameters.
 pub(super) fn decode_query(query: &str) -> Result<Vec<QueryParameter<'_>>, AuthenticationError> {
-    let malformed = || AuthenticationError::Malformed { part: RequestPart::Query };
+    let malformed = || AuthenticationError::Malformed {
+        part: RequestPart::Query,
+    };
     let mut parameters = Vec::new();
     for part in query.split('&').filter(|part| !part.is_empty()) {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
@@ -174,10 +187,17 @@ pub(super) fn encode_query_value(value: &str) -> String {
 /// Decodes percent escapes, or `None` when one is broken: leniency here would give one signature two
 /// meanings.
 fn percent_decode(bytes: &[u8], plus_is_space: bool) -> Option<Cow<'_, [u8]>> {
-    if !bytes.iter().any(|&byte| byte == b'%' || (plus_is_space && byte == b'+')) {
+    if !bytes
+        .iter()
+        .any(|&byte| byte == b'%' || (plus_is_space && byte == b'+'))
+    {
         return Some(Cow::Borrowed(bytes));
     }
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|value| u8::try_from(value).ok())
+    };
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut rest = bytes.iter().copied();
     while let Some(byte) = rest.next() {

@@ -49,7 +49,11 @@ pub fn parse(
     let query = decode_query(request.query)?;
     let presigned = ["X-Amz-Signature", "X-Amz-Credential", "X-Amz-Algorithm"]
         .into_iter()
-        .any(|name| query.iter().any(|(sent, _)| sent.as_ref() == name.as_bytes()));
+        .any(|name| {
+            query
+                .iter()
+                .any(|(sent, _)| sent.as_ref() == name.as_bytes())
+        });
     let claim = match (request.header("authorization")?, presigned) {
         (None, false) => return Err(AuthenticationError::Missing),
         (Some(_), true) => return Err(AuthenticationError::Ambiguous),
@@ -163,7 +167,9 @@ impl SignedRequest {
             (DeclaredPayload::Sha256(_), Some(_)) => Err(AuthenticationError::PayloadMismatch),
             (DeclaredPayload::Sha256(declared), None) if self.body_checked_later => Ok(declared),
             (DeclaredPayload::Sha256(_) | DeclaredPayload::Absent, None) => {
-                Err(AuthenticationError::Incomplete { parameter: "X-Amz-Content-SHA256" })
+                Err(AuthenticationError::Incomplete {
+                    parameter: "X-Amz-Content-SHA256",
+                })
             }
         }
     }
@@ -194,7 +200,9 @@ impl Claim {
         let mut found: [Option<&str>; 3] = [None; 3];
         for parameter in parameters.split(',') {
             let (name, value) = parameter.trim_matches(' ').split_once('=').ok_or(
-                AuthenticationError::Malformed { part: RequestPart::Authorization },
+                AuthenticationError::Malformed {
+                    part: RequestPart::Authorization,
+                },
             )?;
             let place = HEADER_PARAMETERS
                 .iter()
@@ -205,15 +213,21 @@ impl Claim {
             }
         }
         let required = |place: usize| {
-            let value = found[place].filter(|value| !value.is_empty()).map(str::to_owned);
-            value.ok_or(AuthenticationError::Incomplete { parameter: HEADER_PARAMETERS[place] })
+            let value = found[place]
+                .filter(|value| !value.is_empty())
+                .map(str::to_owned);
+            value.ok_or(AuthenticationError::Incomplete {
+                parameter: HEADER_PARAMETERS[place],
+            })
         };
         let (signed_at, date_header) = match (request.header("x-amz-date")?, request.header("date"))
         {
             (Some(text), _) => (AmzTime::parse(text)?, "x-amz-date"),
             (None, Ok(Some(text))) => (AmzTime::parse_date_header(text)?, "date"),
             (None, Ok(None)) => {
-                return Err(AuthenticationError::Incomplete { parameter: "X-Amz-Date" });
+                return Err(AuthenticationError::Incomplete {
+                    parameter: "X-Amz-Date",
+                });
             }
             (None, Err(repeated)) => return Err(repeated),
         };
@@ -292,20 +306,24 @@ impl Claim {
         let names: Vec<&str> = self.signed_headers.split(';').collect();
         let lower = |name: &&str| !name.is_empty() && !name.bytes().any(|b| b.is_ascii_uppercase());
         if !names.iter().all(lower) || !names.is_sorted_by(|left, right| left < right) {
-            return Err(AuthenticationError::Malformed { part: RequestPart::SignedHeaders });
+            return Err(AuthenticationError::Malformed {
+                part: RequestPart::SignedHeaders,
+            });
         }
         let require = |name: &str| {
             if names.contains(&name) {
                 Ok(())
             } else {
-                Err(AuthenticationError::HeaderNotSigned { name: name.to_owned() })
+                Err(AuthenticationError::HeaderNotSigned {
+                    name: name.to_owned(),
+                })
             }
         };
         require("host")?;
         self.date_header.map_or(Ok(()), require)?;
         for (name, _) in request.headers {
-            let sensitive = name.starts_with("x-amz-")
-                || (name == "content-type" && rules.content_type_signed);
+            let sensitive =
+                name.starts_with("x-amz-") || (name == "content-type" && rules.content_type_signed);
             if sensitive {
                 require(name)?;
             }
@@ -315,7 +333,9 @@ impl Claim {
 
     fn check_payload(&self, rules: &ServiceRules) -> Result<DeclaredPayload, AuthenticationError> {
         let refused = |declared: &str| {
-            Err(AuthenticationError::PayloadNotAllowed { declared: declared.to_owned() })
+            Err(AuthenticationError::PayloadNotAllowed {
+                declared: declared.to_owned(),
+            })
         };
         match self.payload.as_deref() {
             None if self.expires_seconds.is_some() && rules.unsigned_payload_allowed => {
@@ -334,7 +354,9 @@ impl Claim {
                 }
             }
             Some(hash) if is_lower_hex_256(hash) => Ok(DeclaredPayload::Sha256(hash.to_owned())),
-            Some(_) => Err(AuthenticationError::Malformed { part: RequestPart::PayloadHash }),
+            Some(_) => Err(AuthenticationError::Malformed {
+                part: RequestPart::PayloadHash,
+            }),
         }
     }
 
@@ -342,7 +364,9 @@ impl Claim {
         if is_lower_hex_256(&self.signature) {
             Ok(self.signature.clone().into_bytes())
         } else {
-            Err(AuthenticationError::Malformed { part: RequestPart::Signature })
+            Err(AuthenticationError::Malformed {
+                part: RequestPart::Signature,
+            })
         }
     }
 }
@@ -354,26 +378,38 @@ fn query_parameter(
     query: &[QueryParameter<'_>],
     name: &'static str,
 ) -> Result<Option<String>, AuthenticationError> {
-    let mut values = query.iter().filter(|(sent, _)| sent.as_ref() == name.as_bytes());
+    let mut values = query
+        .iter()
+        .filter(|(sent, _)| sent.as_ref() == name.as_bytes());
     let Some((_, value)) = values.next() else {
         return Ok(None);
     };
     if values.next().is_some() {
         return Err(AuthenticationError::UnexpectedParameter);
     }
-    let text = std::str::from_utf8(value)
-        .map_err(|_| AuthenticationError::Malformed { part: RequestPart::Query })?;
+    let text = std::str::from_utf8(value).map_err(|_| AuthenticationError::Malformed {
+        part: RequestPart::Query,
+    })?;
     Ok(Some(text.to_owned()))
 }
 
 fn parse_expires(text: &str) -> Result<i64, AuthenticationError> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let seconds = if digits { text.parse::<i64>().ok() } else { None };
+    let seconds = if digits {
+        text.parse::<i64>().ok()
+    } else {
+        None
+    };
     seconds
         .filter(|seconds| (1..=EXPIRES_SECONDS_MAX).contains(seconds))
-        .ok_or(AuthenticationError::Malformed { part: RequestPart::Expires })
+        .ok_or(AuthenticationError::Malformed {
+            part: RequestPart::Expires,
+        })
 }
 
 fn is_lower_hex_256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == 64
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -36,7 +36,9 @@ impl<'a> RequestParts<'a> {
     pub(super) fn check_headers(&self) -> Result<(), AuthenticationError> {
         let lower = |name: &str| !name.is_empty() && !name.bytes().any(|b| b.is_ascii_uppercase());
         if !self.headers.iter().all(|(name, _)| lower(name)) {
-            return Err(AuthenticationError::Malformed { part: RequestPart::HeaderName });
+            return Err(AuthenticationError::Malformed {
+                part: RequestPart::HeaderName,
+            });
         }
         for name in ["host", "x-amz-target", "content-type"] {
             self.header(name)?;

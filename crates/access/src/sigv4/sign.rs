@@ -55,14 +55,25 @@ pub fn sign(
         added.push(("x-amz-security-token".to_owned(), token.to_owned()));
     }
     if signing.rules.body_checked_later {
-        added.push(("x-amz-content-sha256".to_owned(), signing.payload_hash.to_owned()));
+        added.push((
+            "x-amz-content-sha256".to_owned(),
+            signing.payload_hash.to_owned(),
+        ));
     }
     let headers = [signing.request.headers, &added].concat();
     let names = signed_names(&headers);
-    let request = RequestParts { headers: &headers, ..signing.request };
+    let request = RequestParts {
+        headers: &headers,
+        ..signing.request
+    };
     let scope = signing.scope(signed_at);
-    let signature =
-        signing.signature(&request, &names, credentials, signing.payload_hash, signed_at)?;
+    let signature = signing.signature(
+        &request,
+        &names,
+        credentials,
+        signing.payload_hash,
+        signed_at,
+    )?;
     added.push((
         "authorization".to_owned(),
         format!(
@@ -105,7 +116,10 @@ pub fn presign(
     } else {
         signing.payload_hash
     };
-    let request = RequestParts { query: &query, ..signing.request };
+    let request = RequestParts {
+        query: &query,
+        ..signing.request
+    };
     let signature = signing.signature(&request, &names, credentials, payload_hash, signed_at)?;
     Ok(format!("{query}&X-Amz-Signature={signature}"))
 }

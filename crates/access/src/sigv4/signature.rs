@@ -29,34 +29,51 @@ impl Scope {
     /// Splits `KEY/DATE/REGION/SERVICE/aws4_request`.
     pub(super) fn parse_credential(text: &str) -> Result<(String, Self), AuthenticationError> {
         const PART_LENGTH_MAX: usize = 128;
-        const MALFORMED: AuthenticationError =
-            AuthenticationError::Malformed { part: RequestPart::Credential };
+        const MALFORMED: AuthenticationError = AuthenticationError::Malformed {
+            part: RequestPart::Credential,
+        };
         let parts: Vec<&str> = text.split('/').collect();
         let [key, date, region, service, TERMINATOR] = parts[..] else {
             return Err(MALFORMED);
         };
         let named = |text: &str, extra: &[u8]| {
             (1..=PART_LENGTH_MAX).contains(&text.len())
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || extra.contains(&byte))
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || extra.contains(&byte))
         };
         let dated = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
         if !(dated && named(key, b"_-.") && named(region, b"-_") && named(service, b"-_.")) {
             return Err(MALFORMED);
         }
         let (date, region, service) = (date.to_owned(), region.to_owned(), service.to_owned());
-        Ok((key.to_owned(), Self { date, region, service }))
+        Ok((
+            key.to_owned(),
+            Self {
+                date,
+                region,
+                service,
+            },
+        ))
     }
 }
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}/{TERMINATOR}", self.date, self.region, self.service)
+        write!(
+            f,
+            "{}/{}/{}/{TERMINATOR}",
+            self.date, self.region, self.service
+        )
     }
 }
 
 /// The text that is signed.
 pub fn string_to_sign(signed_at: AmzTime, scope: &Scope, canonical_request: &str) -> String {
-    format!("{ALGORITHM}\n{signed_at}\n{scope}\n{}", sha256_hex(canonical_request.as_bytes()))
+    format!(
+        "{ALGORITHM}\n{signed_at}\n{scope}\n{}",
+        sha256_hex(canonical_request.as_bytes())
+    )
 }
 
 /// A key derived from a secret for one [`Scope`]. Callers may cache it by access key and scope, as

@@ -4,7 +4,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{AuthenticationError, RequestPart};
 
-const MALFORMED: AuthenticationError = AuthenticationError::Malformed { part: RequestPart::Date };
+const MALFORMED: AuthenticationError = AuthenticationError::Malformed {
+    part: RequestPart::Date,
+};
 
 /// A time of signing: whole seconds, years 1970 to 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,13 +21,20 @@ impl AmzTime {
         }
         let number = |range: std::ops::Range<usize>| -> Option<u32> {
             bytes[range].iter().try_fold(0, |sum, digit| {
-                digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0'))
+                digit
+                    .is_ascii_digit()
+                    .then(|| sum * 10 + u32::from(digit - b'0'))
             })
         };
         let time = || {
-            let year = i32::try_from(number(0..4)?).ok().filter(|year| *year >= 1970)?;
+            let year = i32::try_from(number(0..4)?)
+                .ok()
+                .filter(|year| *year >= 1970)?;
             let day = NaiveDate::from_ymd_opt(year, number(4..6)?, number(6..8)?)?;
-            Some(day.and_hms_opt(number(9..11)?, number(11..13)?, number(13..15)?)?.and_utc())
+            Some(
+                day.and_hms_opt(number(9..11)?, number(11..13)?, number(13..15)?)?
+                    .and_utc(),
+            )
         };
         time().map(Self).ok_or(MALFORMED)
     }
@@ -46,7 +55,9 @@ impl AmzTime {
         if !(0..=SECONDS_MAX).contains(&seconds) {
             return Err(MALFORMED);
         }
-        DateTime::from_timestamp(seconds, 0).map(Self).ok_or(MALFORMED)
+        DateTime::from_timestamp(seconds, 0)
+            .map(Self)
+            .ok_or(MALFORMED)
     }
 
     /// Milliseconds since the epoch.
