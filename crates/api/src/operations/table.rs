@@ -1,0 +1,556 @@
+//! The rows. Flat and long on purpose; every fact that the model states comes from the generated contract, the rest
+//! is written here: the action's resource and further actions (the registers, else AWS's service authorization
+//! reference), read or write, what is built.
+
+use super::{
+    Contract, Dependency, EventClass, Operation, Recording, ResourceRule, ResourceType, When,
+};
+use crate::generated::cloudtrail::contracts as cloudtrail;
+use crate::generated::cloudtrail_data::contracts as cloudtrail_data;
+
+/// The largest body of a CloudTrail request: 1 MiB, several times the largest that the constraints allow.
+const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+
+/// The largest body of PutAuditEvents: 100 events of 256 KB as JSON text within JSON text, at most doubled by escapes,
+/// would be 50 MB; AWS's own service takes 1 MB in all.
+const PUT_AUDIT_EVENTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// The audit event's data is the producer's own and stands in the event that it becomes (DSH-146).
+const PUT_AUDIT_EVENTS_SENSITIVE: &[&str] = &["auditEvents.eventData"];
+
+/// A row without what the model does not say: authorized on `*`, no further actions, not built.
+const fn row(
+    contract: &'static Contract,
+    read_only: bool,
+    iam_action: &'static str,
+    resource: ResourceRule,
+) -> Operation {
+    Operation {
+        name: contract.name,
+        service: contract.service,
+        path: contract.path,
+        iam_action,
+        read_only,
+        resource,
+        dependencies: &[],
+        recording: Recording {
+            class: EventClass::Management,
+            sensitive: &[],
+            resource_type: resource_type(resource),
+        },
+        errors: contract.errors,
+        idempotent: contract.idempotent,
+        built: false,
+        request_bytes_max: REQUEST_BYTES_MAX,
+        input: contract.input,
+        output: contract.output,
+    }
+}
+
+const fn read(
+    contract: &'static Contract,
+    iam_action: &'static str,
+    resource: ResourceRule,
+) -> Operation {
+    row(contract, true, iam_action, resource)
+}
+
+const fn write(
+    contract: &'static Contract,
+    iam_action: &'static str,
+    resource: ResourceRule,
+) -> Operation {
+    row(contract, false, iam_action, resource)
+}
+
+/// The one type that a rule's resources can have.
+const fn resource_type(resource: ResourceRule) -> Option<ResourceType> {
+    match resource {
+        ResourceRule::Trail(_) => Some(ResourceType::Trail),
+        ResourceRule::Channel(_) => Some(ResourceType::Channel),
+        ResourceRule::Dashboard(_) => Some(ResourceType::Dashboard),
+        ResourceRule::EventDataStore(_)
+        | ResourceRule::EventDataStores(_)
+        | ResourceRule::StoreOfQuery(_)
+        | ResourceRule::StoresOfStatement(_)
+        | ResourceRule::StoresOfDashboard(_)
+        | ResourceRule::StoresOfWidgets(_) => Some(ResourceType::EventDataStore),
+        ResourceRule::Any
+        | ResourceRule::TrailOrEventDataStore(..)
+        | ResourceRule::Arn(_)
+        | ResourceRule::Arns(_)
+        | ResourceRule::Verbatim(_) => None,
+    }
+}
+
+const fn always_anywhere(action: &'static str) -> Dependency {
+    Dependency {
+        action,
+        resource: ResourceRule::Any,
+        when: When::Always,
+    }
+}
+
+const fn when_true(member: &'static str, action: &'static str) -> Dependency {
+    Dependency {
+        action,
+        resource: ResourceRule::Any,
+        when: When::True(member),
+    }
+}
+
+// SEC-133: tags may be passed in the creating request; giving them needs what adding them needs.
+const ADD_TAGS_IN_TAGS: Dependency =
+    Dependency::given("Tags", "cloudtrail:AddTags", ResourceRule::Any);
+const ADD_TAGS_IN_TAGS_LIST: Dependency =
+    Dependency::given("TagsList", "cloudtrail:AddTags", ResourceRule::Any);
+
+// SEC-137: an organization's trail or store needs the service-linked role, which the call makes when it is missing.
+const ORGANIZATION_STORE: &str = "OrganizationEnabled";
+const ORGANIZATION_TRAIL: &str = "IsOrganizationTrail";
+const SERVICE_LINKED_ROLE: Dependency =
+    when_true(ORGANIZATION_STORE, "iam:CreateServiceLinkedRole");
+const SERVICE_ACCESS_LIST: Dependency = when_true(
+    ORGANIZATION_STORE,
+    "organizations:ListAWSServiceAccessForOrganization",
+);
+const SERVICE_LINKED_ROLE_OF_TRAIL: Dependency =
+    when_true(ORGANIZATION_TRAIL, "iam:CreateServiceLinkedRole");
+const SERVICE_ACCESS_LIST_OF_TRAIL: Dependency = when_true(
+    ORGANIZATION_TRAIL,
+    "organizations:ListAWSServiceAccessForOrganization",
+);
+const ALWAYS_CREATE_SERVICE_LINKED_ROLE: Dependency =
+    always_anywhere("iam:CreateServiceLinkedRole");
+const ALWAYS_GET_ROLE: Dependency = always_anywhere("iam:GetRole");
+
+// SEC-177: the role that delivers to a log group is passed on.
+const PASS_LOGS_ROLE: Dependency = Dependency::given(
+    "CloudWatchLogsRoleArn",
+    "iam:PassRole",
+    ResourceRule::Verbatim(&["CloudWatchLogsRoleArn"]),
+);
+const KEY_OF_STORE_DECRYPT: Dependency = Dependency::given(
+    "KmsKeyId",
+    "kms:Decrypt",
+    ResourceRule::Verbatim(&["KmsKeyId"]),
+);
+const KEY_OF_STORE_GENERATE: Dependency = Dependency::given(
+    "KmsKeyId",
+    "kms:GenerateDataKey",
+    ResourceRule::Verbatim(&["KmsKeyId"]),
+);
+
+/// Every operation: CloudTrail's by name, then CloudTrail Data's.
+pub(super) static OPERATIONS: [Operation; 61] = [
+    write(
+        &cloudtrail::ADD_TAGS,
+        "cloudtrail:AddTags",
+        ResourceRule::Arn("ResourceId"),
+    ),
+    write(
+        &cloudtrail::CANCEL_QUERY,
+        "cloudtrail:CancelQuery",
+        ResourceRule::StoreOfQuery("EventDataStore"),
+    ),
+    Operation {
+        dependencies: &[ADD_TAGS_IN_TAGS],
+        ..write(
+            &cloudtrail::CREATE_CHANNEL,
+            "cloudtrail:CreateChannel",
+            ResourceRule::Any,
+        )
+    },
+    Operation {
+        dependencies: &[
+            ADD_TAGS_IN_TAGS_LIST,
+            // The first refresh runs every widget's query (DSH-224).
+            Dependency::given(
+                "Widgets",
+                "cloudtrail:StartQuery",
+                ResourceRule::StoresOfWidgets("Widgets"),
+            ),
+        ],
+        ..write(
+            &cloudtrail::CREATE_DASHBOARD,
+            "cloudtrail:CreateDashboard",
+            ResourceRule::Any,
+        )
+    },
+    Operation {
+        dependencies: &[
+            ADD_TAGS_IN_TAGS_LIST,
+            // SEC-343: whoever creates a store under a key must be able to use the key.
+            KEY_OF_STORE_DECRYPT,
+            KEY_OF_STORE_GENERATE,
+            SERVICE_LINKED_ROLE,
+            SERVICE_ACCESS_LIST,
+        ],
+        ..write(
+            &cloudtrail::CREATE_EVENT_DATA_STORE,
+            "cloudtrail:CreateEventDataStore",
+            ResourceRule::Any,
+        )
+    },
+    Operation {
+        dependencies: &[
+            ADD_TAGS_IN_TAGS_LIST,
+            PASS_LOGS_ROLE,
+            SERVICE_LINKED_ROLE_OF_TRAIL,
+            SERVICE_ACCESS_LIST_OF_TRAIL,
+        ],
+        ..write(
+            &cloudtrail::CREATE_TRAIL,
+            "cloudtrail:CreateTrail",
+            ResourceRule::Any,
+        )
+    },
+    write(
+        &cloudtrail::DELETE_CHANNEL,
+        "cloudtrail:DeleteChannel",
+        ResourceRule::Channel("Channel"),
+    ),
+    write(
+        &cloudtrail::DELETE_DASHBOARD,
+        "cloudtrail:DeleteDashboard",
+        ResourceRule::Dashboard("DashboardId"),
+    ),
+    write(
+        &cloudtrail::DELETE_EVENT_DATA_STORE,
+        "cloudtrail:DeleteEventDataStore",
+        ResourceRule::EventDataStore("EventDataStore"),
+    ),
+    write(
+        &cloudtrail::DELETE_RESOURCE_POLICY,
+        "cloudtrail:DeleteResourcePolicy",
+        ResourceRule::Arn("ResourceArn"),
+    ),
+    write(
+        &cloudtrail::DELETE_TRAIL,
+        "cloudtrail:DeleteTrail",
+        ResourceRule::Trail("Name"),
+    ),
+    Operation {
+        dependencies: &[
+            always_anywhere("organizations:DeregisterDelegatedAdministrator"),
+            always_anywhere("organizations:ListAWSServiceAccessForOrganization"),
+        ],
+        ..write(
+            &cloudtrail::DEREGISTER_ORGANIZATION_DELEGATED_ADMIN,
+            "cloudtrail:DeregisterOrganizationDelegatedAdmin",
+            ResourceRule::Any,
+        )
+    },
+    read(
+        &cloudtrail::DESCRIBE_QUERY,
+        "cloudtrail:DescribeQuery",
+        ResourceRule::StoreOfQuery("EventDataStore"),
+    ),
+    read(
+        &cloudtrail::DESCRIBE_TRAILS,
+        "cloudtrail:DescribeTrails",
+        ResourceRule::Any,
+    ),
+    write(
+        &cloudtrail::DISABLE_FEDERATION,
+        "cloudtrail:DisableFederation",
+        ResourceRule::EventDataStore("EventDataStore"),
+    ),
+    Operation {
+        dependencies: &[
+            // EDS-196, DSH-034
+            Dependency::given(
+                "FederationRoleArn",
+                "iam:PassRole",
+                ResourceRule::Verbatim(&["FederationRoleArn"]),
+            ),
+            Dependency::given(
+                "FederationRoleArn",
+                "iam:GetRole",
+                ResourceRule::Verbatim(&["FederationRoleArn"]),
+            ),
+        ],
+        ..write(
+            &cloudtrail::ENABLE_FEDERATION,
+            "cloudtrail:EnableFederation",
+            ResourceRule::EventDataStore("EventDataStore"),
+        )
+    },
+    write(
+        &cloudtrail::GENERATE_QUERY,
+        "cloudtrail:GenerateQuery",
+        ResourceRule::EventDataStores("EventDataStores"),
+    ),
+    read(
+        &cloudtrail::GET_CHANNEL,
+        "cloudtrail:GetChannel",
+        ResourceRule::Channel("Channel"),
+    ),
+    read(
+        &cloudtrail::GET_DASHBOARD,
+        "cloudtrail:GetDashboard",
+        ResourceRule::Dashboard("DashboardId"),
+    ),
+    read(
+        &cloudtrail::GET_EVENT_CONFIGURATION,
+        "cloudtrail:GetEventConfiguration",
+        ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
+    ),
+    read(
+        &cloudtrail::GET_EVENT_DATA_STORE,
+        "cloudtrail:GetEventDataStore",
+        ResourceRule::EventDataStore("EventDataStore"),
+    ),
+    read(
+        &cloudtrail::GET_EVENT_SELECTORS,
+        "cloudtrail:GetEventSelectors",
+        ResourceRule::Trail("TrailName"),
+    ),
+    read(
+        &cloudtrail::GET_IMPORT,
+        "cloudtrail:GetImport",
+        ResourceRule::Any,
+    ),
+    read(
+        &cloudtrail::GET_INSIGHT_SELECTORS,
+        "cloudtrail:GetInsightSelectors",
+        ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
+    ),
+    read(
+        &cloudtrail::GET_QUERY_RESULTS,
+        "cloudtrail:GetQueryResults",
+        ResourceRule::StoreOfQuery("EventDataStore"),
+    ),
+    read(
+        &cloudtrail::GET_RESOURCE_POLICY,
+        "cloudtrail:GetResourcePolicy",
+        ResourceRule::Arn("ResourceArn"),
+    ),
+    read(
+        &cloudtrail::GET_TRAIL,
+        "cloudtrail:GetTrail",
+        ResourceRule::Trail("Name"),
+    ),
+    read(
+        &cloudtrail::GET_TRAIL_STATUS,
+        "cloudtrail:GetTrailStatus",
+        ResourceRule::Trail("Name"),
+    ),
+    read(
+        &cloudtrail::LIST_CHANNELS,
+        "cloudtrail:ListChannels",
+        ResourceRule::Any,
+    ),
+    read(
+        &cloudtrail::LIST_DASHBOARDS,
+        "cloudtrail:ListDashboards",
+        ResourceRule::Any,
+    ),
+    read(
+        &cloudtrail::LIST_EVENT_DATA_STORES,
+        "cloudtrail:ListEventDataStores",
+        ResourceRule::Any,
+    ),
+    read(
+        &cloudtrail::LIST_IMPORT_FAILURES,
+        "cloudtrail:ListImportFailures",
+        ResourceRule::Any,
+    ),
+    read(
+        &cloudtrail::LIST_IMPORTS,
+        "cloudtrail:ListImports",
+        ResourceRule::Any,
+    ),
+    read(
+        &cloudtrail::LIST_INSIGHTS_DATA,
+        "cloudtrail:ListInsightsData",
+        ResourceRule::Arn("InsightSource"),
+    ),
+    read(
+        &cloudtrail::LIST_INSIGHTS_METRIC_DATA,
+        "cloudtrail:ListInsightsMetricData",
+        ResourceRule::Trail("TrailName"),
+    ),
+    read(
+        &cloudtrail::LIST_PUBLIC_KEYS,
+        "cloudtrail:ListPublicKeys",
+        ResourceRule::Any,
+    ),
+    read(
+        &cloudtrail::LIST_QUERIES,
+        "cloudtrail:ListQueries",
+        ResourceRule::EventDataStore("EventDataStore"),
+    ),
+    read(
+        &cloudtrail::LIST_TAGS,
+        "cloudtrail:ListTags",
+        ResourceRule::Arns("ResourceIdList"),
+    ),
+    read(
+        &cloudtrail::LIST_TRAILS,
+        "cloudtrail:ListTrails",
+        ResourceRule::Any,
+    ),
+    Operation {
+        built: true,
+        ..read(
+            &cloudtrail::LOOKUP_EVENTS,
+            "cloudtrail:LookupEvents",
+            ResourceRule::Any,
+        )
+    },
+    write(
+        &cloudtrail::PUT_EVENT_CONFIGURATION,
+        "cloudtrail:PutEventConfiguration",
+        ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
+    ),
+    write(
+        &cloudtrail::PUT_EVENT_SELECTORS,
+        "cloudtrail:PutEventSelectors",
+        ResourceRule::Trail("TrailName"),
+    ),
+    write(
+        &cloudtrail::PUT_INSIGHT_SELECTORS,
+        "cloudtrail:PutInsightSelectors",
+        ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
+    ),
+    write(
+        &cloudtrail::PUT_RESOURCE_POLICY,
+        "cloudtrail:PutResourcePolicy",
+        ResourceRule::Arn("ResourceArn"),
+    ),
+    Operation {
+        dependencies: &[
+            // TRL-223
+            ALWAYS_CREATE_SERVICE_LINKED_ROLE,
+            ALWAYS_GET_ROLE,
+            always_anywhere("organizations:ListAWSServiceAccessForOrganization"),
+            always_anywhere("organizations:RegisterDelegatedAdministrator"),
+        ],
+        ..write(
+            &cloudtrail::REGISTER_ORGANIZATION_DELEGATED_ADMIN,
+            "cloudtrail:RegisterOrganizationDelegatedAdmin",
+            ResourceRule::Any,
+        )
+    },
+    write(
+        &cloudtrail::REMOVE_TAGS,
+        "cloudtrail:RemoveTags",
+        ResourceRule::Arn("ResourceId"),
+    ),
+    write(
+        &cloudtrail::RESTORE_EVENT_DATA_STORE,
+        "cloudtrail:RestoreEventDataStore",
+        ResourceRule::EventDataStore("EventDataStore"),
+    ),
+    read(
+        &cloudtrail::SEARCH_SAMPLE_QUERIES,
+        "cloudtrail:SearchSampleQueries",
+        ResourceRule::Any,
+    ),
+    Operation {
+        dependencies: &[
+            // DSH-224
+            Dependency {
+                action: "cloudtrail:StartQuery",
+                resource: ResourceRule::StoresOfDashboard("DashboardId"),
+                when: When::Always,
+            },
+        ],
+        ..write(
+            &cloudtrail::START_DASHBOARD_REFRESH,
+            "cloudtrail:StartDashboardRefresh",
+            ResourceRule::Dashboard("DashboardId"),
+        )
+    },
+    write(
+        &cloudtrail::START_EVENT_DATA_STORE_INGESTION,
+        "cloudtrail:StartEventDataStoreIngestion",
+        ResourceRule::EventDataStore("EventDataStore"),
+    ),
+    Operation {
+        dependencies: &[Dependency::given(
+            "ImportSource",
+            "iam:PassRole",
+            ResourceRule::Verbatim(&["ImportSource", "S3", "S3BucketAccessRoleArn"]),
+        )],
+        ..write(
+            &cloudtrail::START_IMPORT,
+            "cloudtrail:StartImport",
+            ResourceRule::Any,
+        )
+    },
+    write(
+        &cloudtrail::START_LOGGING,
+        "cloudtrail:StartLogging",
+        ResourceRule::Trail("Name"),
+    ),
+    write(
+        &cloudtrail::START_QUERY,
+        "cloudtrail:StartQuery",
+        ResourceRule::StoresOfStatement("QueryStatement"),
+    ),
+    write(
+        &cloudtrail::STOP_EVENT_DATA_STORE_INGESTION,
+        "cloudtrail:StopEventDataStoreIngestion",
+        ResourceRule::EventDataStore("EventDataStore"),
+    ),
+    write(
+        &cloudtrail::STOP_IMPORT,
+        "cloudtrail:StopImport",
+        ResourceRule::Any,
+    ),
+    write(
+        &cloudtrail::STOP_LOGGING,
+        "cloudtrail:StopLogging",
+        ResourceRule::Trail("Name"),
+    ),
+    write(
+        &cloudtrail::UPDATE_CHANNEL,
+        "cloudtrail:UpdateChannel",
+        ResourceRule::Channel("Channel"),
+    ),
+    write(
+        &cloudtrail::UPDATE_DASHBOARD,
+        "cloudtrail:UpdateDashboard",
+        ResourceRule::Dashboard("DashboardId"),
+    ),
+    Operation {
+        dependencies: &[
+            KEY_OF_STORE_DECRYPT,
+            KEY_OF_STORE_GENERATE,
+            SERVICE_LINKED_ROLE,
+            SERVICE_ACCESS_LIST,
+        ],
+        ..write(
+            &cloudtrail::UPDATE_EVENT_DATA_STORE,
+            "cloudtrail:UpdateEventDataStore",
+            ResourceRule::EventDataStore("EventDataStore"),
+        )
+    },
+    Operation {
+        dependencies: &[
+            PASS_LOGS_ROLE,
+            SERVICE_LINKED_ROLE_OF_TRAIL,
+            SERVICE_ACCESS_LIST_OF_TRAIL,
+        ],
+        ..write(
+            &cloudtrail::UPDATE_TRAIL,
+            "cloudtrail:UpdateTrail",
+            ResourceRule::Trail("Name"),
+        )
+    },
+    Operation {
+        recording: Recording {
+            class: EventClass::Data,
+            sensitive: PUT_AUDIT_EVENTS_SENSITIVE,
+            resource_type: Some(ResourceType::Channel),
+        },
+        request_bytes_max: PUT_AUDIT_EVENTS_BYTES_MAX,
+        ..write(
+            &cloudtrail_data::PUT_AUDIT_EVENTS,
+            "cloudtrail-data:PutAuditEvents",
+            ResourceRule::Channel("channelArn"),
+        )
+    },
+];
