@@ -1,4 +1,4 @@
-"""Fixtures that every test stands on: the binary, servers on free ports, the loop over their logs."""
+"""Fixtures that every test stands on: the binary, servers on free ports, a look at their logs."""
 
 import os
 import subprocess

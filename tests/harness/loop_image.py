@@ -1,8 +1,8 @@
-"""ext4 in a file, mounted through a loop device: power loss and full disks without a machine to lose.
+"""ext4 in a file, mounted through a loop device: power loss without a machine to lose.
 
-Power loss: the server is stopped (SIGSTOP), the image file is copied as the device holds it, and the
-copy is mounted elsewhere. What the page cache of the mounted file system holds and never synced is not
-in the image, as after a real power loss.
+The server is stopped (SIGSTOP), the image file is copied as the device holds it, and the copy is
+mounted elsewhere. What the page cache of the mounted file system holds and never synced is not in
+the image, as after a real power loss.
 """
 
 import os

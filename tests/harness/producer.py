@@ -122,7 +122,7 @@ class Driver:
         return self
 
     def produce(self, index: int) -> None:
-        """One producer's loop. I10: whatever goes wrong is a modelled answer or a lost connection."""
+        """One producer's loop. Each failure is a modelled answer or a lost connection (I10)."""
         maker = EventMaker(self.seed * 1000 + index)
         producer = Producer(self.endpoint, self.credentials, self.ledger)
         while not self.stopping.is_set():

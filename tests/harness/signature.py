@@ -118,7 +118,7 @@ def sign(
     unsigned: frozenset[str] = frozenset(),
     payload_hash: str | None = None,
 ) -> Request:
-    """Add date, token and Authorization to the request; headers named in `unsigned` are left out."""
+    """Add date, token and Authorization to the request; `unsigned` headers are left out."""
     date = date or request.header("x-amz-date") or amz_date()
     if request.header("x-amz-date") is None:
         request.headers.append(("X-Amz-Date", date))

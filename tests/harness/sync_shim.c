@@ -1,10 +1,10 @@
-/* Preloaded into the server: makes the n-th sync of an event log file fail with EIO, once, and counts
- * the syncs of that file afterwards. A second sync of a file whose sync failed would lie (rule R2), so
- * the count must stay 0.
+/* Preloaded into the server: makes the n-th sync of an event log file fail with EIO, once, and
+ * counts the syncs of that file afterwards. A second sync of a file whose sync failed would lie
+ * (rule R2), so the count must stay 0.
  *
- * CAIRN_SHIM_FAIL   which sync of a log file fails, from 1
- * CAIRN_SHIM_MATCH  part of the file's path
- * CAIRN_SHIM_REPORT file that gets one byte: 'F' for the failure, 'R' for each later sync of that file
+ * SYNC_SHIM_FAIL   which sync of a log file fails, from 1
+ * SYNC_SHIM_MATCH  part of the file's path
+ * SYNC_SHIM_REPORT file that gets a byte: F for the failure, R for each later sync of that file
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -25,7 +25,7 @@ static ino_t failed_inode;
 
 static void report(char mark)
 {
-    const char *path = getenv("CAIRN_SHIM_REPORT");
+    const char *path = getenv("SYNC_SHIM_REPORT");
     int file = path ? open(path, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
     if (file >= 0) {
         if (write(file, &mark, 1) != 1)
@@ -36,7 +36,7 @@ static void report(char mark)
 
 static int is_log_file(int file)
 {
-    const char *match = getenv("CAIRN_SHIM_MATCH");
+    const char *match = getenv("SYNC_SHIM_MATCH");
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
     ssize_t length = readlink(link, path, sizeof path - 1);
@@ -50,7 +50,7 @@ static int is_log_file(int file)
 /* 1 if this sync must fail. */
 static int strikes(int file)
 {
-    const char *wanted = getenv("CAIRN_SHIM_FAIL");
+    const char *wanted = getenv("SYNC_SHIM_FAIL");
     struct stat status;
     int strike = 0;
     if (!wanted || !is_log_file(file) || fstat(file, &status) != 0)

@@ -1,0 +1,177 @@
+"""The ingest door and `cairn ingest`: what is accepted, refused, counted, and soon seen."""
+
+import gzip
+import json
+import subprocess
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from harness.events import EventMaker, encode, timestamp
+from harness.ledger import Ledger
+from harness.producer import Producer, batch_request
+from harness.signature import Credentials
+from harness.waiting import VISIBLE_SECONDS, eventually
+
+
+@pytest.fixture
+def producer(server):
+    """A producer with the administrator's key."""
+    made = Producer(server.endpoint, server.credentials, Ledger())
+    yield made
+    made.close()
+
+
+def find(server, event_id: str) -> list[dict]:
+    """What the history knows under an event ID."""
+    page = server.client("cloudtrail").lookup_events(
+        LookupAttributes=[{"AttributeKey": "EventId", "AttributeValue": event_id}]
+    )
+    return page["Events"]
+
+
+def test_an_acknowledged_event_is_seen_within_two_seconds(server, producer):
+    maker = EventMaker(1)
+    delays = []
+    for _ in range(5):
+        event = maker.event()
+        answer = producer.send([encode(event)])
+        assert answer.document == {"accepted": 1, "duplicates": 0, "unselected": 0, "refused": []}
+        acknowledged = time.monotonic()
+        found = eventually(lambda e=event: find(server, e["eventID"]), VISIBLE_SECONDS)
+        delays.append(time.monotonic() - acknowledged)
+        assert found[0]["CloudTrailEvent"].encode() == encode(event)
+    assert sorted(delays)[len(delays) // 2] <= 2.0, delays
+
+
+def test_both_forms_plain_and_compressed(server, producer):
+    maker = EventMaker(2)
+    lines, records = maker.batch(3), maker.batch(3)
+    compressed = batch_request(server.endpoint, server.credentials, lines, compress=True)
+    assert producer.exchange(compressed).document["accepted"] == 3
+    document = b'{"Records":[' + b",".join(records) + b"]}"
+    request = batch_request(server.endpoint, server.credentials, [document])
+    assert producer.exchange(request).document["accepted"] == 3
+    for event in (lines[0], records[2]):
+        event_id = json.loads(event)["eventID"]
+        found = eventually(lambda e=event_id: find(server, e))
+        assert found[0]["CloudTrailEvent"].encode() == event
+
+
+def test_pretty_printed_events_stay_as_they_are(server, producer):
+    event = EventMaker(3).event()
+    raw = json.dumps(event, indent=2).encode()
+    request = batch_request(server.endpoint, server.credentials, [b'{"Records":[' + raw + b"]}"])
+    assert producer.exchange(request).document["accepted"] == 1
+    found = eventually(lambda: find(server, event["eventID"]))
+    assert found[0]["CloudTrailEvent"].encode() == raw
+
+
+# Proves: P1
+def test_a_retry_is_stored_once_and_another_event_under_the_same_id_is_refused(server, producer):
+    event = EventMaker(4).event()
+    assert producer.send([encode(event)]).document["accepted"] == 1
+    again = producer.send([encode(event)]).document
+    assert (again["accepted"], again["duplicates"]) == (0, 1)
+    twice = EventMaker(5).event()
+    document = producer.send([encode(twice), encode(twice)]).document
+    assert (document["accepted"], document["duplicates"]) == (1, 1)
+    forged = event | {"eventName": "SomethingElse"}
+    answer = producer.exchange(
+        batch_request(server.endpoint, server.credentials, [encode(forged)])
+    )
+    assert answer.status == 400
+    assert answer.refused[0]["index"] == 0
+    assert answer.refused[0]["eventID"] == event["eventID"]
+    assert answer.refused[0]["code"]
+    eventually(lambda: find(server, twice["eventID"]))
+    assert len(find(server, event["eventID"])) == 1
+    assert len(find(server, twice["eventID"])) == 1
+
+
+def test_bad_events_are_refused_one_by_one(server, producer):
+    maker = EventMaker(6)
+    good = maker.event()
+    bad = [
+        b"not json",
+        encode({"eventVersion": "1.11"}),
+        encode(maker.event(eventVersion="2.0")),
+        encode(maker.event(eventTime="yesterday")),
+        encode(maker.event(recipientAccountId="999999999999")),
+        encode(maker.event(awsRegion="xx-nowhere-1")),
+        encode(maker.event())[:-1] + b',"eventName":"Twice"}',
+    ]
+    request = batch_request(server.endpoint, server.credentials, [*bad, encode(good)])
+    answer = producer.exchange(request)
+    assert answer.status == 200
+    assert answer.document["accepted"] == 1
+    assert [entry["index"] for entry in answer.refused] == list(range(len(bad)))
+    assert all(entry["code"] and entry["message"] for entry in answer.refused)
+    assert eventually(lambda: find(server, good["eventID"]))
+
+
+def test_data_events_are_logged_counted_and_not_in_history(server, producer):
+    event = EventMaker(7).event(
+        eventCategory="Data", managementEvent=False, eventName="GetObject"
+    )
+    marker = EventMaker(8).event()
+    document = producer.send([encode(event), encode(marker)]).document
+    assert (document["accepted"], document["unselected"]) == (2, 1)
+    eventually(lambda: find(server, marker["eventID"]))
+    assert find(server, event["eventID"]) == []
+
+
+def test_missing_members_are_appended_and_nothing_else_changes(server, producer):
+    event = EventMaker(9).event(
+        recipientAccountId=None, eventCategory=None, managementEvent=None
+    )
+    raw = encode(event)
+    assert producer.exchange(
+        batch_request(server.endpoint, server.credentials, [raw])
+    ).document["accepted"] == 1
+    stored = eventually(lambda: find(server, event["eventID"]))[0]["CloudTrailEvent"].encode()
+    assert stored.startswith(raw[:-1])
+    assert json.loads(stored)["recipientAccountId"] == "123456789012"
+
+
+def test_a_caller_without_permission_is_refused(server, producer):
+    iam = server.client("iam")
+    iam.create_user(UserName="no-producer")
+    key = iam.create_access_key(UserName="no-producer")["AccessKey"]
+    stranger = Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+    request = batch_request(server.endpoint, stranger, EventMaker(10).batch(1))
+    answer = producer.exchange(request)
+    assert answer.status in (400, 403)
+    assert "AccessDenied" in json.dumps(answer.document)
+
+
+# Proves: OVR-073
+def test_the_command_line_ingests_folders_counts_and_lists_refusals(server, binary, tmp_path):
+    maker = EventMaker(11)
+    good = [maker.event() for _ in range(30)]
+    old = maker.event(
+        eventTime=timestamp(datetime.now(timezone.utc) - timedelta(days=120))
+    )
+    broken = {"eventVersion": "1.11"}
+    folder = tmp_path / "files" / "deep"
+    folder.mkdir(parents=True)
+    document = json.dumps({"Records": good[:20] + [broken]}).encode()
+    (folder / "a.json.gz").write_bytes(gzip.compress(document))
+    (folder / "b.ndjson").write_bytes(b"\n".join(map(encode, [*good[20:], old])))
+    command = [binary, "ingest", "--endpoint", server.endpoint, tmp_path / "files"]
+    finished = subprocess.run(
+        command,
+        env=server.aws_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    output = finished.stdout + finished.stderr
+    assert "a.json.gz" in output, output
+    assert "31" in output, output
+    for event in (good[0], good[29]):
+        assert eventually(lambda e=event: find(server, e["eventID"]))
+    assert find(server, old["eventID"]) == []
+    assert finished.returncode != 0, "refused events must show in the exit code"

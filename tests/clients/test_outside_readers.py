@@ -1,0 +1,115 @@
+"""pyiceberg and DuckDB open event history through the bucket endpoint and count as we do."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+from pyiceberg.table import StaticTable
+
+from harness.events import EventMaker
+from harness.ledger import Ledger
+from harness.oracle import HISTORY, LOCATION_PREFIX, Oracle, own_call
+from harness.producer import Producer
+from harness.server import REGION
+from harness.signature import Credentials
+from harness.waiting import eventually
+
+EVENTS = 600
+
+
+@pytest.fixture
+def committed(servers):
+    """A server with events in its Iceberg table, not only in hot objects."""
+    server = servers.start(environment={"CAIRN_LAKE_COMMIT_INTERVAL": "1s"})
+    producer = Producer(server.endpoint, server.credentials, Ledger())
+    maker = EventMaker(21)
+    for _ in range(EVENTS // 100):
+        assert producer.send(maker.batch(100)).document["accepted"] == 100
+    producer.close()
+    oracle = Oracle(server.data_dir)
+
+    def settled() -> bool:
+        state = oracle.state(HISTORY)
+        stored = oracle.committed_events(HISTORY, state)
+        return len([event for event in stored if not own_call(event)]) == EVENTS
+
+    eventually(settled, 30, "commit")
+    return server, oracle
+
+
+def metadata_location(oracle: Oracle) -> str:
+    """Address of the table's current metadata."""
+    return LOCATION_PREFIX + oracle.state(HISTORY).metadata
+
+
+def test_pyiceberg_counts_the_same_rows(committed):
+    server, oracle = committed
+    keys = server.credentials
+    table = StaticTable.from_metadata(
+        metadata_location(oracle),
+        {
+            "s3.endpoint": server.bucket_endpoint,
+            "s3.access-key-id": keys.access_key_id,
+            "s3.secret-access-key": keys.secret_access_key,
+            "s3.region": REGION,
+            "s3.force-virtual-addressing": "false",
+        },
+    )
+    names = [field.name for field in table.schema().fields]
+    assert names[0] == "eventversion"
+    found = table.scan(selected_fields=("eventid", "eventsource")).to_arrow()
+    sources = found.column("eventsource").to_pylist()
+    foreign = [
+        source
+        for source in sources
+        if source not in ("cloudtrail.amazonaws.com", "iam.amazonaws.com")
+    ]
+    assert len(foreign) >= EVENTS - 200  # some of ours are of iam.amazonaws.com
+    assert len(set(found.column("eventid").to_pylist())) == len(sources)
+
+
+def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Load an extension that came as a Python package: nothing is fetched."""
+    module = __import__(f"duckdb_extension_{name}")
+    folder = Path(module.__file__).parent
+    (file,) = folder.rglob(f"{name}.duckdb_extension")
+    connection.load_extension(str(file))
+
+
+def test_duckdb_counts_the_same_rows(committed):
+    server, oracle = committed
+    keys = server.credentials
+    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    for name in ("avro", "httpfs", "iceberg"):
+        load_extension(connection, name)
+    endpoint = server.bucket_endpoint.removeprefix("http://")
+    connection.execute(
+        f"CREATE SECRET lake (TYPE s3, KEY_ID '{keys.access_key_id}',"
+        f" SECRET '{keys.secret_access_key}', REGION '{REGION}', ENDPOINT '{endpoint}',"
+        " URL_STYLE 'path', USE_SSL false)"
+    )
+    count, distinct = connection.execute(
+        "SELECT count(*), count(DISTINCT eventid) FROM iceberg_scan(?)",
+        [metadata_location(oracle)],
+    ).fetchone()
+    assert count == distinct == len(oracle.committed_events(HISTORY, oracle.state(HISTORY)))
+    assert count >= EVENTS
+    newest = connection.execute(
+        "SELECT eventjson FROM iceberg_scan(?) WHERE useridentity.username = 'user-1' LIMIT 1",
+        [metadata_location(oracle)],
+    ).fetchone()
+    assert newest is not None
+
+
+def test_the_bucket_is_closed_to_strangers_and_to_writers(committed):
+    server, oracle = committed
+    stranger = server.client("s3", Credentials("AKIAUNKNOWNUNKNOWN00", "secret"))
+    owner = server.client("s3")
+    key = oracle.state(HISTORY).metadata
+    with pytest.raises(Exception, match="InvalidAccessKeyId|AccessDenied|403"):
+        stranger.get_object(Bucket="cairn-lake", Key=key)
+    with pytest.raises(Exception, match="AccessDenied|MethodNotAllowed|NotImplemented"):
+        owner.put_object(Bucket="cairn-lake", Key="new", Body=b"x")
+    with pytest.raises(Exception, match="AccessDenied|MethodNotAllowed|NotImplemented"):
+        owner.delete_object(Bucket="cairn-lake", Key=key)
+    assert owner.get_object(Bucket="cairn-lake", Key=key)["Body"].read()
