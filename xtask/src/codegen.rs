@@ -48,9 +48,9 @@ type Files = BTreeMap<PathBuf, String>;
 pub(crate) fn run(root: &Path, check: bool) -> anyhow::Result<()> {
     let files = generated_files(root)?;
     if check {
-        compare(root, &files)?
+        compare(root, &files)?;
     } else {
-        write(root, &files)?
+        write(root, &files)?;
     }
     // The page is made by a program of crate `api`, which must compile with the files just written.
     let page = api_page(root)?;

@@ -31,10 +31,11 @@ pub(super) fn emit(model: &ServiceModel, service: &str) -> anyhow::Result<Module
                 errors.push(&error.shape);
             }
         }
-        let errors: String = errors
+        let errors: Vec<String> = errors
             .iter()
-            .map(|error| format!("ErrorCode::{error}, "))
+            .map(|error| format!("ErrorCode::{error}"))
             .collect();
+        let errors = errors.join(", ");
         writeln!(
             body,
             "pub(crate) static {}: Contract = Contract {{ name: {name:?}, service: Service::{service}, \
@@ -47,11 +48,12 @@ pub(super) fn emit(model: &ServiceModel, service: &str) -> anyhow::Result<Module
             names::table(&operation.output.shape),
         )?;
     }
-    let all: String = model
+    let all: Vec<String> = model
         .operations
         .keys()
-        .map(|name| format!("&{}, ", names::table(name)))
+        .map(|name| format!("&{}", names::table(name)))
         .collect();
+    let all = all.join(", ");
     writeln!(
         body,
         "/// Every operation of the model, by name.\n\

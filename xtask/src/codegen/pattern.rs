@@ -1,6 +1,8 @@
 //! The models' patterns are Java regular expressions, matched against the whole value. This module rewrites them for
 //! the `regex` crate, whose classes are Unicode's and whose escapes differ, and refuses what it does not know.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context, bail};
 
 /// The pattern in the syntax of the `regex` crate, anchored at both ends.
@@ -27,10 +29,10 @@ pub(super) fn translate(java: &str) -> anyhow::Result<String> {
                 };
                 match (class, escaped) {
                     (Some(class), _) if in_class => translated.push_str(class),
-                    (Some(class), _) => translated.push_str(&format!("[{class}]")),
+                    (Some(class), _) => translated.extend(["[", class, "]"]),
                     (None, 'u') => {
                         let (scalar, used) = unicode_escape(&characters, index)?;
-                        translated.push_str(&format!(r"\x{{{scalar:X}}}"));
+                        write!(translated, r"\x{{{scalar:X}}}")?;
                         index += used;
                     }
                     (None, 't' | 'n' | 'r') => translated.extend(['\\', escaped]),

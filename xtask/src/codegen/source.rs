@@ -29,7 +29,7 @@ pub(super) fn module_list(modules: &[Module]) -> String {
     let mut text = format!("{HEADER}\n//! Tables and types of one service.\n\n");
     for module in modules {
         let visibility = module.visibility;
-        text.push_str(&format!("{visibility} mod {};\n", module.name));
+        text.extend([visibility, " mod ", module.name, ";\n"]);
     }
     text
 }
@@ -37,7 +37,7 @@ pub(super) fn module_list(modules: &[Module]) -> String {
 pub(super) fn service_list(services: &[&str]) -> String {
     let mut text = format!("{HEADER}\n//! One module per service.\n\n");
     for service in services {
-        text.push_str(&format!("pub mod {service};\n"));
+        text.extend(["pub mod ", service, ";\n"]);
     }
     text
 }
