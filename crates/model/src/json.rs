@@ -12,6 +12,7 @@ mod string;
 pub use document::{Document, Elements, Kind, Member, Members, Value};
 pub use scanner::{DEPTH_MAX, DOCUMENT_BYTES_MAX, JsonError, JsonProblem};
 pub use skip::skip_value;
+pub(crate) use string::cut_string_content;
 pub use string::push_quoted;
 
 #[cfg(test)]

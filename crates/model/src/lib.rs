@@ -3,6 +3,7 @@
 
 mod arn;
 mod batch;
+pub mod destination;
 mod event_time;
 mod header;
 mod identifiers;

@@ -136,7 +136,7 @@ pub(super) fn unescape(content: &str) -> Cow<'_, str> {
 }
 
 /// The character that the escape at the start of `text` names, and the escape's length.
-pub(super) fn escaped_character(text: &str) -> (char, usize) {
+fn escaped_character(text: &str) -> (char, usize) {
     const CHECKED: &str = "the scanner has checked the escapes";
     let bytes = text.as_bytes();
     match bytes[1] {
@@ -157,6 +157,31 @@ pub(super) fn escaped_character(text: &str) -> (char, usize) {
         }
         plain => (char::from(plain), 2),
     }
+}
+
+/// The beginning of a string's content (between the quotes, checked, escapes kept) that stands for at most
+/// `limit - reserved` bytes of UTF-8 and splits no character; `None` if the whole content stands for at most `limit`.
+pub(crate) fn cut_string_content(content: &str, limit: usize, reserved: usize) -> Option<&str> {
+    if content.len() <= limit {
+        return None;
+    }
+    let (mut at, mut bytes, mut kept) = (0, 0, 0);
+    while let Some(character) = content[at..].chars().next() {
+        let (character, length) = if character == '\\' {
+            escaped_character(&content[at..])
+        } else {
+            (character, character.len_utf8())
+        };
+        bytes += character.len_utf8();
+        if bytes > limit {
+            return Some(&content[..kept]);
+        }
+        at += length;
+        if bytes <= limit.saturating_sub(reserved) {
+            kept = at;
+        }
+    }
+    None
 }
 
 /// Appends `text` to `out` as a JSON string, quotes included.

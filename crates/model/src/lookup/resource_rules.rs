@@ -4,6 +4,10 @@
 //! restricts a rule to event names that contain it, where one member name means different things.
 //! The types are those of the resource type reference that LookupEvents uses.
 
+mod ec2;
+
+pub(super) use ec2::ec2_type;
+
 /// One member that names a resource.
 pub(super) struct Rule {
     pub(super) path: &'static str,
@@ -30,59 +34,12 @@ const fn rule_when(when: &'static str, path: &'static str, resource_type: &'stat
     }
 }
 
-const fn ec2(path: &'static str) -> Rule {
-    rule(path, BY_EC2_IDENTIFIER)
-}
-
 /// The rules of an event source; none for services that are not in the table.
 pub(super) fn rules_for(event_source: &str) -> &'static [Rule] {
     SERVICES
         .binary_search_by(|(source, _)| source.cmp(&event_source))
         .map_or(&[], |index| SERVICES[index].1)
 }
-
-/// The type of the resource that an EC2 identifier such as `sg-0a1b2c3d` names.
-pub(super) fn ec2_type(identifier: &str) -> Option<&'static str> {
-    let (prefix, _) = identifier.rsplit_once('-')?;
-    EC2_PREFIXES
-        .iter()
-        .find(|(known, _)| *known == prefix)
-        .map(|(_, resource_type)| *resource_type)
-}
-
-const EC2_PREFIXES: &[(&str, &str)] = &[
-    ("i", "AWS::EC2::Instance"),
-    ("ami", "AWS::EC2::Ami"),
-    ("vpc", "AWS::EC2::VPC"),
-    ("subnet", "AWS::EC2::Subnet"),
-    ("sg", "AWS::EC2::SecurityGroup"),
-    ("sgr", "AWS::EC2::SecurityGroupRule"),
-    ("eni", "AWS::EC2::NetworkInterface"),
-    ("vol", "AWS::EC2::Volume"),
-    ("snap", "AWS::EC2::Snapshot"),
-    ("rtb", "AWS::EC2::RouteTable"),
-    ("igw", "AWS::EC2::InternetGateway"),
-    ("eigw", "AWS::EC2::EgressOnlyInternetGateway"),
-    ("nat", "AWS::EC2::NatGateway"),
-    ("acl", "AWS::EC2::NetworkAcl"),
-    ("eipalloc", "AWS::EC2::EIP"),
-    ("vpce", "AWS::EC2::VPCEndpoint"),
-    ("vpce-svc", "AWS::EC2::VPCEndpointService"),
-    ("pcx", "AWS::EC2::VPCPeeringConnection"),
-    ("vgw", "AWS::EC2::VPNGateway"),
-    ("vpn", "AWS::EC2::VPNConnection"),
-    ("cgw", "AWS::EC2::CustomerGateway"),
-    ("dopt", "AWS::EC2::DHCPOptions"),
-    ("lt", "AWS::EC2::LaunchTemplate"),
-    ("tgw", "AWS::EC2::TransitGateway"),
-    ("tgw-attach", "AWS::EC2::TransitGatewayAttachment"),
-    ("tgw-rtb", "AWS::EC2::TransitGatewayRouteTable"),
-    ("fl", "AWS::EC2::FlowLog"),
-    ("pl", "AWS::EC2::PrefixList"),
-    ("h", "AWS::EC2::Host"),
-    ("fleet", "AWS::EC2::EC2Fleet"),
-    ("key", "AWS::EC2::KeyPair"),
-];
 
 /// Sorted by event source, for binary search.
 const SERVICES: &[(&str, &[Rule])] = &[
@@ -209,7 +166,7 @@ const SERVICES: &[(&str, &[Rule])] = &[
             rule("backupArn", "AWS::DynamoDB::Backup"),
         ],
     ),
-    ("ec2.amazonaws.com", EC2),
+    ("ec2.amazonaws.com", ec2::RULES),
     (
         "ecr.amazonaws.com",
         &[
@@ -471,72 +428,6 @@ const IAM: &[Rule] = &[
     rule("serverCertificateName", "AWS::IAM::ServerCertificate"),
     rule("sAMLProviderArn", "AWS::IAM::SAMLProvider"),
     rule("openIDConnectProviderArn", "AWS::IAM::OIDCProvider"),
-];
-
-const EC2: &[Rule] = &[
-    ec2("instancesSet.items.instanceId"),
-    ec2("instancesSet.items.imageId"),
-    ec2("instancesSet.items.subnetId"),
-    ec2("instancesSet.items.vpcId"),
-    ec2("instancesSet.items.groupSet.items.groupId"),
-    ec2("instancesSet.items.networkInterfaceSet.items.networkInterfaceId"),
-    rule("instancesSet.items.keyName", "AWS::EC2::KeyPair"),
-    rule(
-        "instancesSet.items.groupSet.items.groupName",
-        "AWS::EC2::SecurityGroup",
-    ),
-    ec2("instanceId"),
-    ec2("imageId"),
-    ec2("imagesSet.items.imageId"),
-    ec2("resourcesSet.items.resourceId"),
-    ec2("groupId"),
-    ec2("groupSet.items.groupId"),
-    ec2("securityGroupIdSet.items.groupId"),
-    ec2("securityGroupRuleSet.items.securityGroupRuleId"),
-    rule("groupName", "AWS::EC2::SecurityGroup"),
-    rule("keyName", "AWS::EC2::KeyPair"),
-    rule("keySet.items.keyName", "AWS::EC2::KeyPair"),
-    ec2("vpcId"),
-    ec2("vpc.vpcId"),
-    ec2("vpcSet.items.vpcId"),
-    ec2("subnetId"),
-    ec2("subnet.subnetId"),
-    ec2("subnetSet.items.subnetId"),
-    ec2("volumeId"),
-    ec2("volumeSet.items.volumeId"),
-    ec2("snapshotId"),
-    ec2("snapshotSet.items.snapshotId"),
-    ec2("networkInterfaceId"),
-    ec2("networkInterface.networkInterfaceId"),
-    ec2("networkInterfaceIdSet.items.networkInterfaceId"),
-    ec2("routeTableId"),
-    ec2("routeTable.routeTableId"),
-    ec2("internetGatewayId"),
-    ec2("internetGateway.internetGatewayId"),
-    ec2("natGatewayId"),
-    ec2("CreateNatGatewayRequest.SubnetId"),
-    ec2("CreateNatGatewayResponse.natGateway.natGatewayId"),
-    ec2("DeleteNatGatewayRequest.NatGatewayId"),
-    ec2("networkAclId"),
-    ec2("networkAcl.networkAclId"),
-    ec2("allocationId"),
-    ec2("vpcEndpointId"),
-    ec2("CreateVpcEndpointRequest.VpcId"),
-    ec2("CreateVpcEndpointResponse.vpcEndpoint.vpcEndpointId"),
-    ec2("DeleteVpcEndpointsRequest.VpcEndpointId.content"),
-    ec2("CreateFlowLogsRequest.ResourceId.content"),
-    ec2("vpcPeeringConnectionId"),
-    ec2("vpcPeeringConnection.vpcPeeringConnectionId"),
-    ec2("vpnGatewayId"),
-    ec2("customerGatewayId"),
-    ec2("dhcpOptionsId"),
-    ec2("launchTemplateId"),
-    ec2("CreateLaunchTemplateResponse.launchTemplate.launchTemplateId"),
-    ec2("DescribeLaunchTemplateVersionsRequest.LaunchTemplateId"),
-    ec2("DeleteLaunchTemplateRequest.LaunchTemplateId"),
-    ec2("transitGatewayId"),
-    rule("iamInstanceProfile.arn", "AWS::IAM::InstanceProfile"),
-    rule("iamInstanceProfile.name", "AWS::IAM::InstanceProfile"),
 ];
 
 #[cfg(test)]
