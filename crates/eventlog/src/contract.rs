@@ -6,6 +6,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cairn_model::{PartitionId, Sequence};
+use cairn_platform::DiskError;
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,4 +143,53 @@ pub enum ReadError {
         /// The disk's answer.
         reason: String,
     },
+}
+
+/// Why the log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process writes to the same folder.
+    #[error("another process has the event log open")]
+    Locked,
+    /// There is no room to recover the last segment. Nothing is lost; make room and start again.
+    #[error("the disk has no room to recover the event log: make room and start again")]
+    NoSpace,
+    /// The files are of a newer version of Cairn.
+    #[error("segment {segment} has format version {version}, which this program does not know")]
+    UnknownVersion {
+        /// The segment's file name.
+        segment: String,
+        /// The version that it states.
+        version: u32,
+    },
+    /// The settings contradict each other.
+    #[error("the event log's settings do not fit together: {reason}")]
+    Config {
+        /// Which, and how.
+        reason: &'static str,
+    },
+    /// The disk failed.
+    #[error("the event log cannot be opened: {reason}")]
+    Disk {
+        /// The disk's answer.
+        reason: String,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn from_disk(error: &DiskError) -> Self {
+        match error {
+            DiskError::NoSpace { .. } => Self::NoSpace,
+            DiskError::Locked { .. } => Self::Locked,
+            error => Self::Disk {
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
+impl From<DiskError> for OpenError {
+    fn from(error: DiskError) -> Self {
+        Self::from_disk(&error)
+    }
 }

@@ -2,6 +2,37 @@
 
 mod contract;
 
+mod config;
+mod memory;
+mod segmented;
+
+mod queue;
+mod writer;
+
+mod cache;
+mod reader;
+mod release;
+mod scrub;
+
+mod recovery;
+mod scan;
+mod segments;
+mod space;
+mod watermark;
+
+mod format;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod failpoints;
+mod sabotage;
+
+pub use config::{Damage, LogStatus, ScrubReport, SegmentedLogConfig};
 pub use contract::{
-    AppendError, EventLog, LogRecord, NewRecord, ReadError, ReaderName, RecordKind,
+    AppendError, EventLog, LogRecord, NewRecord, OpenError, ReadError, ReaderName, RecordKind,
 };
+pub use memory::MemoryLog;
+#[cfg(feature = "sabotage")]
+pub use sabotage::Sabotage;
+pub use scrub::{SegmentInspection, decode_payload, inspect_segment};
+pub use segmented::{SegmentedLog, Stepper};
