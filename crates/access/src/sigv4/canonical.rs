@@ -101,6 +101,11 @@ fn push_header(
 }
 
 fn canonical_path(path: &str, rule: PathRule) -> Result<String, AuthenticationError> {
+    if !path.starts_with('/') {
+        return Err(AuthenticationError::Malformed {
+            part: RequestPart::Path,
+        });
+    }
     match rule {
         PathRule::EncodeOnce => {
             let decoded =
@@ -114,9 +119,6 @@ fn canonical_path(path: &str, rule: PathRule) -> Result<String, AuthenticationEr
 }
 
 fn encoded_path(path: &[u8]) -> String {
-    if path.is_empty() {
-        return "/".to_owned();
-    }
     percent_encode(path, ENCODED_EXCEPT_SLASH).to_string()
 }
 
