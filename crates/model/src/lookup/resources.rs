@@ -1,7 +1,6 @@
 //! The resources of an event: those it lists itself, then those that its request and response name.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use crate::ResourceReference;
 use crate::json::{Kind, Value};
@@ -64,28 +63,27 @@ fn in_record(resource: Value<'_, '_>) -> Option<ResourceReference<'static>> {
     })
 }
 
-/// Adds the derived resources that are not there yet, in time linear in both lists.
+/// Adds the derived resources that are not there yet; they are few, so time is linear in what the record lists.
 fn add_new(found: &mut Vec<ResourceReference<'static>>, derived: Vec<(&'static str, String)>) {
-    if derived.is_empty() {
-        return;
-    }
-    let mut seen: HashSet<(Option<String>, String)> = HashSet::new();
-    let names: HashSet<&str> = derived.iter().map(|(_, name)| name.as_str()).collect();
-    for resource in found
-        .iter()
-        .filter(|resource| names.contains(&*resource.name))
-    {
-        let resource_type = resource.resource_type.as_deref().map(str::to_owned);
-        seen.insert((resource_type, resource.name.clone().into_owned()));
-    }
     for (resource_type, name) in derived {
-        if seen.insert((Some(resource_type.to_owned()), name.clone())) {
+        let is_listed = found.iter().any(|resource| {
+            resource.name == name && resource.resource_type.as_deref() == Some(resource_type)
+        });
+        if !is_listed {
             found.push(ResourceReference {
                 resource_type: Some(Cow::Borrowed(resource_type)),
                 name: Cow::Owned(name),
                 in_record: false,
             });
         }
+    }
+}
+
+/// What follows the first name of a path, if that is `name`.
+fn after_first<'p>(path: &'p str, name: &str) -> Option<&'p str> {
+    match path.strip_prefix(name)? {
+        "" => Some(""),
+        rest => rest.strip_prefix('.'),
     }
 }
 
@@ -99,8 +97,10 @@ impl Derived<'_> {
         for member in part.members() {
             let name = member.name();
             for rule in rules {
-                let (first, rest) = rule.path.split_once('.').unwrap_or((rule.path, ""));
-                if *name == *first && self.event_name.contains(rule.when) {
+                let Some(rest) = after_first(rule.path, &name) else {
+                    continue;
+                };
+                if self.event_name.contains(rule.when) {
                     self.follow(member.value, rest, rule.resource_type);
                 }
             }
