@@ -6,16 +6,16 @@ mod client;
 //OFF mod policy_differential;
 //OFF /// Condition operators, one row per operator and situation.
 //OFF mod policy_conditions;
-//OFF /// What is a policy document and what is not.
-//OFF mod policy_documents;
+/// What is a policy document and what is not.
+mod policy_documents;
 //OFF /// Decisions over several sets of policies, trust policies included.
 //OFF mod policy_evaluation;
 //OFF /// Properties that hold for every policy and request.
 //OFF mod policy_properties;
 //OFF /// The managed policies that exist under AWS's ARNs.
 //OFF mod managed_policies;
-//OFF /// Callers' names.
-//OFF mod principals;
+/// Callers' names.
+mod principals;
 /// Secrets never show.
 mod secrets;
 /// Requests that are bent at random.
