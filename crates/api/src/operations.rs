@@ -95,6 +95,13 @@ pub(crate) struct Contract {
     pub(crate) errors: &'static [ErrorCode],
 }
 
+/// A shape, and JSON of that shape into its typed form and back.
+#[cfg(test)]
+pub(crate) type RoundTrip = (
+    &'static Shape,
+    fn(serde_json::Value) -> serde_json::Result<serde_json::Value>,
+);
+
 /// Every operation, by service and name.
 pub fn operations() -> &'static [Operation] {
     &table::OPERATIONS

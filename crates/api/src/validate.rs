@@ -44,4 +44,6 @@ fn serialization(message: impl Into<String>) -> ApiError {
 }
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod tests;

@@ -61,10 +61,38 @@ pub(super) fn emit(model: &ServiceModel, service: &str) -> anyhow::Result<Module
          pub(crate) static ALL: [&Contract; {}] = [{all}];\n",
         model.operations.len()
     )?;
+    write_round_trips(model, &mut body)?;
     Ok(module(
         "contracts",
         "pub(crate)",
         "What the model says of each operation.",
         &body,
     ))
+}
+
+/// For tests: JSON into the typed form and back, for each input and output.
+fn write_round_trips(model: &ServiceModel, body: &mut String) -> anyhow::Result<()> {
+    let mut rows = String::new();
+    for operation in model.operations.values() {
+        let (input, output) = (&operation.input.shape, &operation.output.shape);
+        for (table, types, shape) in [
+            ("input_shapes", "inputs", input),
+            ("output_shapes", "outputs", output),
+        ] {
+            writeln!(
+                rows,
+                "(&super::{table}::{}, |value| serde_json::to_value(\
+                 serde_json::from_value::<super::{types}::{shape}>(value)?)),",
+                names::table(shape)
+            )?;
+        }
+    }
+    writeln!(
+        body,
+        "/// JSON into the typed form of an input or output, and back.\n\
+         #[cfg(test)]\n\
+         pub(crate) static ROUND_TRIPS: [crate::operations::RoundTrip; {}] = [{rows}];\n",
+        model.operations.len() * 2
+    )?;
+    Ok(())
 }

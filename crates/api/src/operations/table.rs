@@ -11,8 +11,7 @@ use crate::generated::cloudtrail_data::contracts as cloudtrail_data;
 /// The largest body of a CloudTrail request: 1 MiB, several times the largest that the constraints allow.
 const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 
-/// The largest body of PutAuditEvents: 100 events of 256 KB as JSON text within JSON text, at most doubled by escapes,
-/// would be 50 MB; AWS's own service takes 1 MB in all.
+/// The largest body of PutAuditEvents: up to 100 events or 1 MB a call (DSH-139).
 const PUT_AUDIT_EVENTS_BYTES_MAX: usize = 1024 * 1024;
 
 /// The audit event's data is the producer's own and stands in the event that it becomes (DSH-146).

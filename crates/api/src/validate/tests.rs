@@ -4,8 +4,7 @@ use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
 use super::validate;
-use crate::operations::{Operation, Service, find, operations};
-use crate::shape::{Kind, Shape};
+use crate::operations::{Operation, Service, find};
 
 fn operation(name: &str) -> &'static Operation {
     find(Service::CloudTrail, name)
@@ -383,76 +382,4 @@ fn messages_are_bounded() {
     let request = json!({"ResourceId": "abc", "TagsList": tags});
     let error = validate(operation("AddTags"), &request).expect_err("refused");
     assert!(error.message.len() < 20_000, "{}", error.message.len());
-}
-
-/// For every operation: a request made from its own tables passes, and without any one of its required members it is
-/// refused.
-#[test]
-fn every_operation_takes_what_its_model_asks_for_and_misses_what_is_required() {
-    for operation in operations() {
-        let request = sample(operation.input);
-        let valid = validate(operation, &request);
-        assert_eq!(valid, Ok(()), "{}: {request}", operation.name);
-        for member in operation
-            .input
-            .members()
-            .iter()
-            .filter(|member| member.required)
-        {
-            let mut lacking = request.clone();
-            lacking
-                .as_object_mut()
-                .expect("an object")
-                .remove(member.name);
-            let error = validate(operation, &lacking).expect_err(operation.name);
-            assert_eq!(error.code.name(), "ValidationException");
-        }
-    }
-}
-
-/// A value that keeps the constraints of a shape: required members only, shortest lists, a text that fits.
-fn sample(shape: &'static Shape) -> Value {
-    match &shape.kind {
-        Kind::Structure(members) => members
-            .iter()
-            .filter(|member| member.required)
-            .map(|member| (member.name.to_owned(), sample(member.shape)))
-            .collect::<serde_json::Map<_, _>>()
-            .into(),
-        Kind::List { element, .. } => json!([sample(element)]),
-        Kind::Map { key, value, .. } => {
-            let key = sample(key);
-            json!({ key.as_str().expect("a text"): sample(value) })
-        }
-        Kind::String(string) => {
-            let candidates = [
-                "arn:aws:cloudtrail",
-                "123456789012",
-                "abc",
-                "s3://bucket/a",
-                "11111111-2222-3333-4444-555555555555",
-                "12:00",
-                "cloudtrail.amazonaws.com",
-            ];
-            let fits = |text: &&str| {
-                let length = i64::try_from(text.len()).expect("short");
-                string.length.min.is_none_or(|min| length >= min)
-                    && string.length.max.is_none_or(|max| length <= max)
-                    && string
-                        .pattern
-                        .as_ref()
-                        .is_none_or(|pattern| pattern.matches(text))
-            };
-            let text = string
-                .values
-                .first()
-                .copied()
-                .or_else(|| candidates.iter().find(|text| fits(text)).copied());
-            json!(text.unwrap_or_else(|| panic!("no sample for {}", shape.name)))
-        }
-        Kind::Integer(bounds) | Kind::Long(bounds) => json!(bounds.min.unwrap_or(1)),
-        Kind::Float | Kind::Double | Kind::Timestamp => json!(1.5),
-        Kind::Boolean => json!(true),
-        Kind::Blob => json!("AAAA"),
-    }
 }

@@ -1309,3 +1309,696 @@ pub(crate) static ALL: [&Contract; 60] = [
     &UPDATE_EVENT_DATA_STORE,
     &UPDATE_TRAIL,
 ];
+
+/// JSON into the typed form of an input or output, and back.
+#[cfg(test)]
+pub(crate) static ROUND_TRIPS: [crate::operations::RoundTrip; 120] = [
+    (&super::input_shapes::ADD_TAGS_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::AddTagsRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::ADD_TAGS_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::AddTagsResponse>(
+            value,
+        )?)
+    }),
+    (&super::input_shapes::CANCEL_QUERY_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::CancelQueryRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::CANCEL_QUERY_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::CancelQueryResponse>(value)?)
+    }),
+    (&super::input_shapes::CREATE_CHANNEL_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::CreateChannelRequest>(value)?)
+    }),
+    (&super::output_shapes::CREATE_CHANNEL_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::CreateChannelResponse,
+        >(value)?)
+    }),
+    (&super::input_shapes::CREATE_DASHBOARD_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::CreateDashboardRequest,
+        >(value)?)
+    }),
+    (&super::output_shapes::CREATE_DASHBOARD_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::CreateDashboardResponse,
+        >(value)?)
+    }),
+    (
+        &super::input_shapes::CREATE_EVENT_DATA_STORE_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::CreateEventDataStoreRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::CREATE_EVENT_DATA_STORE_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::CreateEventDataStoreResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::CREATE_TRAIL_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::CreateTrailRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::CREATE_TRAIL_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::CreateTrailResponse>(value)?)
+    }),
+    (&super::input_shapes::DELETE_CHANNEL_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::DeleteChannelRequest>(value)?)
+    }),
+    (&super::output_shapes::DELETE_CHANNEL_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::DeleteChannelResponse,
+        >(value)?)
+    }),
+    (&super::input_shapes::DELETE_DASHBOARD_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::DeleteDashboardRequest,
+        >(value)?)
+    }),
+    (&super::output_shapes::DELETE_DASHBOARD_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::DeleteDashboardResponse,
+        >(value)?)
+    }),
+    (
+        &super::input_shapes::DELETE_EVENT_DATA_STORE_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::DeleteEventDataStoreRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::DELETE_EVENT_DATA_STORE_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::DeleteEventDataStoreResponse,
+            >(value)?)
+        },
+    ),
+    (
+        &super::input_shapes::DELETE_RESOURCE_POLICY_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::DeleteResourcePolicyRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::DELETE_RESOURCE_POLICY_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::DeleteResourcePolicyResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::DELETE_TRAIL_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::DeleteTrailRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::DELETE_TRAIL_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::DeleteTrailResponse>(value)?)
+    }),
+    (
+        &super::input_shapes::DEREGISTER_ORGANIZATION_DELEGATED_ADMIN_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::DeregisterOrganizationDelegatedAdminRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::DEREGISTER_ORGANIZATION_DELEGATED_ADMIN_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::DeregisterOrganizationDelegatedAdminResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::DESCRIBE_QUERY_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::DescribeQueryRequest>(value)?)
+    }),
+    (&super::output_shapes::DESCRIBE_QUERY_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::DescribeQueryResponse,
+        >(value)?)
+    }),
+    (&super::input_shapes::DESCRIBE_TRAILS_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::DescribeTrailsRequest,
+        >(value)?)
+    }),
+    (&super::output_shapes::DESCRIBE_TRAILS_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::DescribeTrailsResponse,
+        >(value)?)
+    }),
+    (&super::input_shapes::DISABLE_FEDERATION_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::DisableFederationRequest,
+        >(value)?)
+    }),
+    (
+        &super::output_shapes::DISABLE_FEDERATION_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::DisableFederationResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::ENABLE_FEDERATION_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::EnableFederationRequest,
+        >(value)?)
+    }),
+    (&super::output_shapes::ENABLE_FEDERATION_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::EnableFederationResponse,
+        >(value)?)
+    }),
+    (&super::input_shapes::GENERATE_QUERY_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::GenerateQueryRequest>(value)?)
+    }),
+    (&super::output_shapes::GENERATE_QUERY_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::GenerateQueryResponse,
+        >(value)?)
+    }),
+    (&super::input_shapes::GET_CHANNEL_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::GetChannelRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::GET_CHANNEL_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::GetChannelResponse>(value)?)
+    }),
+    (&super::input_shapes::GET_DASHBOARD_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::GetDashboardRequest>(value)?)
+    }),
+    (&super::output_shapes::GET_DASHBOARD_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::GetDashboardResponse,
+        >(value)?)
+    }),
+    (
+        &super::input_shapes::GET_EVENT_CONFIGURATION_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::GetEventConfigurationRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::GET_EVENT_CONFIGURATION_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::GetEventConfigurationResponse,
+            >(value)?)
+        },
+    ),
+    (
+        &super::input_shapes::GET_EVENT_DATA_STORE_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::GetEventDataStoreRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::GET_EVENT_DATA_STORE_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::GetEventDataStoreResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::GET_EVENT_SELECTORS_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::GetEventSelectorsRequest,
+        >(value)?)
+    }),
+    (
+        &super::output_shapes::GET_EVENT_SELECTORS_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::GetEventSelectorsResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::GET_IMPORT_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::GetImportRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::GET_IMPORT_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::GetImportResponse>(
+            value,
+        )?)
+    }),
+    (
+        &super::input_shapes::GET_INSIGHT_SELECTORS_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::GetInsightSelectorsRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::GET_INSIGHT_SELECTORS_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::GetInsightSelectorsResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::GET_QUERY_RESULTS_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::GetQueryResultsRequest,
+        >(value)?)
+    }),
+    (&super::output_shapes::GET_QUERY_RESULTS_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::GetQueryResultsResponse,
+        >(value)?)
+    }),
+    (&super::input_shapes::GET_RESOURCE_POLICY_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::GetResourcePolicyRequest,
+        >(value)?)
+    }),
+    (
+        &super::output_shapes::GET_RESOURCE_POLICY_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::GetResourcePolicyResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::GET_TRAIL_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::GetTrailRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::GET_TRAIL_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::GetTrailResponse>(
+            value,
+        )?)
+    }),
+    (&super::input_shapes::GET_TRAIL_STATUS_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::GetTrailStatusRequest,
+        >(value)?)
+    }),
+    (&super::output_shapes::GET_TRAIL_STATUS_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::GetTrailStatusResponse,
+        >(value)?)
+    }),
+    (&super::input_shapes::LIST_CHANNELS_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::ListChannelsRequest>(value)?)
+    }),
+    (&super::output_shapes::LIST_CHANNELS_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::ListChannelsResponse,
+        >(value)?)
+    }),
+    (&super::input_shapes::LIST_DASHBOARDS_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::ListDashboardsRequest,
+        >(value)?)
+    }),
+    (&super::output_shapes::LIST_DASHBOARDS_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::ListDashboardsResponse,
+        >(value)?)
+    }),
+    (
+        &super::input_shapes::LIST_EVENT_DATA_STORES_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::ListEventDataStoresRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::LIST_EVENT_DATA_STORES_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::ListEventDataStoresResponse,
+            >(value)?)
+        },
+    ),
+    (
+        &super::input_shapes::LIST_IMPORT_FAILURES_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::ListImportFailuresRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::LIST_IMPORT_FAILURES_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::ListImportFailuresResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::LIST_IMPORTS_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::ListImportsRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::LIST_IMPORTS_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::ListImportsResponse>(value)?)
+    }),
+    (&super::input_shapes::LIST_INSIGHTS_DATA_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::ListInsightsDataRequest,
+        >(value)?)
+    }),
+    (
+        &super::output_shapes::LIST_INSIGHTS_DATA_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::ListInsightsDataResponse,
+            >(value)?)
+        },
+    ),
+    (
+        &super::input_shapes::LIST_INSIGHTS_METRIC_DATA_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::ListInsightsMetricDataRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::LIST_INSIGHTS_METRIC_DATA_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::ListInsightsMetricDataResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::LIST_PUBLIC_KEYS_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::ListPublicKeysRequest,
+        >(value)?)
+    }),
+    (&super::output_shapes::LIST_PUBLIC_KEYS_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::ListPublicKeysResponse,
+        >(value)?)
+    }),
+    (&super::input_shapes::LIST_QUERIES_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::ListQueriesRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::LIST_QUERIES_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::ListQueriesResponse>(value)?)
+    }),
+    (&super::input_shapes::LIST_TAGS_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::ListTagsRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::LIST_TAGS_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::ListTagsResponse>(
+            value,
+        )?)
+    }),
+    (&super::input_shapes::LIST_TRAILS_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::ListTrailsRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::LIST_TRAILS_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::ListTrailsResponse>(value)?)
+    }),
+    (&super::input_shapes::LOOKUP_EVENTS_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::LookupEventsRequest>(value)?)
+    }),
+    (&super::output_shapes::LOOKUP_EVENTS_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::LookupEventsResponse,
+        >(value)?)
+    }),
+    (
+        &super::input_shapes::PUT_EVENT_CONFIGURATION_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::PutEventConfigurationRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::PUT_EVENT_CONFIGURATION_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::PutEventConfigurationResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::PUT_EVENT_SELECTORS_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::PutEventSelectorsRequest,
+        >(value)?)
+    }),
+    (
+        &super::output_shapes::PUT_EVENT_SELECTORS_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::PutEventSelectorsResponse,
+            >(value)?)
+        },
+    ),
+    (
+        &super::input_shapes::PUT_INSIGHT_SELECTORS_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::PutInsightSelectorsRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::PUT_INSIGHT_SELECTORS_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::PutInsightSelectorsResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::PUT_RESOURCE_POLICY_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::PutResourcePolicyRequest,
+        >(value)?)
+    }),
+    (
+        &super::output_shapes::PUT_RESOURCE_POLICY_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::PutResourcePolicyResponse,
+            >(value)?)
+        },
+    ),
+    (
+        &super::input_shapes::REGISTER_ORGANIZATION_DELEGATED_ADMIN_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::RegisterOrganizationDelegatedAdminRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::REGISTER_ORGANIZATION_DELEGATED_ADMIN_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::RegisterOrganizationDelegatedAdminResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::REMOVE_TAGS_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::RemoveTagsRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::REMOVE_TAGS_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::RemoveTagsResponse>(value)?)
+    }),
+    (
+        &super::input_shapes::RESTORE_EVENT_DATA_STORE_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::RestoreEventDataStoreRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::RESTORE_EVENT_DATA_STORE_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::RestoreEventDataStoreResponse,
+            >(value)?)
+        },
+    ),
+    (
+        &super::input_shapes::SEARCH_SAMPLE_QUERIES_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::SearchSampleQueriesRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::SEARCH_SAMPLE_QUERIES_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::SearchSampleQueriesResponse,
+            >(value)?)
+        },
+    ),
+    (
+        &super::input_shapes::START_DASHBOARD_REFRESH_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::StartDashboardRefreshRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::START_DASHBOARD_REFRESH_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::StartDashboardRefreshResponse,
+            >(value)?)
+        },
+    ),
+    (
+        &super::input_shapes::START_EVENT_DATA_STORE_INGESTION_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::StartEventDataStoreIngestionRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::START_EVENT_DATA_STORE_INGESTION_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::StartEventDataStoreIngestionResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::START_IMPORT_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::StartImportRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::START_IMPORT_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::StartImportResponse>(value)?)
+    }),
+    (&super::input_shapes::START_LOGGING_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::StartLoggingRequest>(value)?)
+    }),
+    (&super::output_shapes::START_LOGGING_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::StartLoggingResponse,
+        >(value)?)
+    }),
+    (&super::input_shapes::START_QUERY_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::StartQueryRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::START_QUERY_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::StartQueryResponse>(value)?)
+    }),
+    (
+        &super::input_shapes::STOP_EVENT_DATA_STORE_INGESTION_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::StopEventDataStoreIngestionRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::STOP_EVENT_DATA_STORE_INGESTION_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::StopEventDataStoreIngestionResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::STOP_IMPORT_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::StopImportRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::STOP_IMPORT_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::StopImportResponse>(value)?)
+    }),
+    (&super::input_shapes::STOP_LOGGING_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::StopLoggingRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::STOP_LOGGING_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::StopLoggingResponse>(value)?)
+    }),
+    (&super::input_shapes::UPDATE_CHANNEL_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::UpdateChannelRequest>(value)?)
+    }),
+    (&super::output_shapes::UPDATE_CHANNEL_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::UpdateChannelResponse,
+        >(value)?)
+    }),
+    (&super::input_shapes::UPDATE_DASHBOARD_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::UpdateDashboardRequest,
+        >(value)?)
+    }),
+    (&super::output_shapes::UPDATE_DASHBOARD_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::UpdateDashboardResponse,
+        >(value)?)
+    }),
+    (
+        &super::input_shapes::UPDATE_EVENT_DATA_STORE_REQUEST,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::inputs::UpdateEventDataStoreRequest,
+            >(value)?)
+        },
+    ),
+    (
+        &super::output_shapes::UPDATE_EVENT_DATA_STORE_RESPONSE,
+        |value| {
+            serde_json::to_value(serde_json::from_value::<
+                super::outputs::UpdateEventDataStoreResponse,
+            >(value)?)
+        },
+    ),
+    (&super::input_shapes::UPDATE_TRAIL_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<super::inputs::UpdateTrailRequest>(
+            value,
+        )?)
+    }),
+    (&super::output_shapes::UPDATE_TRAIL_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<super::outputs::UpdateTrailResponse>(value)?)
+    }),
+];

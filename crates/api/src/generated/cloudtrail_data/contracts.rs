@@ -25,3 +25,18 @@ pub(crate) static PUT_AUDIT_EVENTS: Contract = Contract {
 /// Every operation of the model, by name.
 #[cfg(test)]
 pub(crate) static ALL: [&Contract; 1] = [&PUT_AUDIT_EVENTS];
+
+/// JSON into the typed form of an input or output, and back.
+#[cfg(test)]
+pub(crate) static ROUND_TRIPS: [crate::operations::RoundTrip; 2] = [
+    (&super::input_shapes::PUT_AUDIT_EVENTS_REQUEST, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::inputs::PutAuditEventsRequest,
+        >(value)?)
+    }),
+    (&super::output_shapes::PUT_AUDIT_EVENTS_RESPONSE, |value| {
+        serde_json::to_value(serde_json::from_value::<
+            super::outputs::PutAuditEventsResponse,
+        >(value)?)
+    }),
+];
