@@ -1,0 +1,94 @@
+"""C6: no room. New events are refused quickly, reads go on, and work resumes without a restart."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.events import EventMaker
+from harness.ledger import Ledger, Outcome
+from harness.loop_image import LoopImage, MemoryDisk, available
+from harness.oracle import Oracle, own_call
+from harness.producer import Producer
+from harness.results import record
+from harness.waiting import eventually
+
+MEGABYTES = 96
+
+pytestmark = pytest.mark.skipif(available() is not None, reason=f"not run: {available()}")
+
+
+@pytest.fixture(params=["tmpfs", "ext4"])
+def disk(request, tmp_path):
+    """A small disk for the data directory."""
+    made = (
+        MemoryDisk(tmp_path / "memory", MEGABYTES)
+        if request.param == "tmpfs"
+        else LoopImage.create(tmp_path, "small", MEGABYTES)
+    )
+    yield made
+    made.remove()
+
+
+def fill(folder: Path, leave_bytes: int = 0) -> Path:
+    """Take the free space with a file."""
+    ballast = folder / "ballast"
+    free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize - leave_bytes
+    with ballast.open("wb") as file:
+        try:
+            while free > 0:
+                free -= file.write(b"\1" * min(free, 1 << 20))
+            file.flush()
+        except OSError:
+            pass
+    return ballast
+
+
+# Proves: C6, I1, I2, R2, R18
+def test_a_full_disk_refuses_and_resumes(servers, disk):
+    server = servers.start(
+        data_dir=disk.mount_point / "data",
+        environment={
+            "CAIRN_EVENTLOG_RESERVE_BYTES": "4MiB",
+            "CAIRN_EVENTLOG_SEGMENT_BYTES": "4MiB",
+            "CAIRN_LAKE_COMMIT_INTERVAL": "1s",
+        },
+    )
+    ledger = Ledger()
+    producer = Producer(server.endpoint, server.credentials, ledger)
+    maker = EventMaker(61)
+    assert producer.send(maker.batch(50)).status == 200
+    ballast = fill(disk.mount_point)
+    refused_after = []
+    for _ in range(40):
+        began = time.monotonic()
+        answer = producer.send(maker.batch(50))
+        if answer is None or answer.status != 200:
+            refused_after.append(time.monotonic() - began)
+            assert answer is not None and answer.status in (429, 503), answer
+    assert refused_after, "the full disk took everything"
+    assert sorted(refused_after)[len(refused_after) // 2] < 0.5
+    assert server.is_running, server.log_tail()
+    found = server.client("cloudtrail").lookup_events(MaxResults=10)["Events"]
+    assert found, "reads must go on"
+    began = time.monotonic()
+    ballast.unlink()
+    eventually(
+        lambda: (answer := producer.send(maker.batch(50))) is not None and answer.status == 200,
+        20,
+        "resumption",
+    )
+    resumed = time.monotonic() - began
+    producer.close()
+    assert server.stop() == 0
+    verdict = Oracle(server.data_dir).verdict(ledger, others=own_call)
+    assert verdict.holds, verdict
+    assert ledger.count(Outcome.REFUSED) > 0
+    record(
+        "C6",
+        runs=1,
+        acks=verdict.acknowledged,
+        lost=len(verdict.lost),
+        figures={"resumes after s": round(resumed, 2)},
+    )
