@@ -1,0 +1,93 @@
+//! What the lake has done since the process began, for metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts since the process began.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    rows: AtomicU64,
+    unselected: AtomicU64,
+    too_old: AtomicU64,
+    quarantined: AtomicU64,
+    rebuilt: AtomicU64,
+    commits: AtomicU64,
+    compacted: AtomicU64,
+    deleted: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// Counts since the process began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LakeCounts {
+    /// Rows made visible.
+    pub rows: u64,
+    /// Events that no table takes.
+    pub unselected: u64,
+    /// Events older than the retention of event history.
+    pub too_old: u64,
+    /// Poison events set aside.
+    pub quarantined: u64,
+    /// Damaged hot objects that were rebuilt from the log.
+    pub rebuilt_hot_objects: u64,
+    /// Commits of tables.
+    pub commits: u64,
+    /// Data files that compaction replaced.
+    pub compacted_files: u64,
+    /// Objects deleted.
+    pub deleted_objects: u64,
+    /// Steps that failed and were tried again.
+    pub failures: u64,
+}
+
+impl Counters {
+    pub(crate) fn add_rows(&self, rows: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_unselected(&self, events: u64) {
+        self.unselected.fetch_add(events, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_too_old(&self, events: u64) {
+        self.too_old.fetch_add(events, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_quarantined(&self) {
+        self.quarantined.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_rebuilt(&self) {
+        self.rebuilt.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_commit(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_compacted(&self, files: u64) {
+        self.compacted.fetch_add(files, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_deleted(&self, objects: u64) {
+        self.deleted.fetch_add(objects, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> LakeCounts {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        LakeCounts {
+            rows: of(&self.rows),
+            unselected: of(&self.unselected),
+            too_old: of(&self.too_old),
+            quarantined: of(&self.quarantined),
+            rebuilt_hot_objects: of(&self.rebuilt),
+            commits: of(&self.commits),
+            compacted_files: of(&self.compacted),
+            deleted_objects: of(&self.deleted),
+            failures: of(&self.failures),
+        }
+    }
+}

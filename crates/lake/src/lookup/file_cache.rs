@@ -1,0 +1,166 @@
+//! What is known of open data files: footers with their page indexes, and bloom filters. Bounded in bytes;
+//! what was not used for longest goes first.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use parquet::arrow::RowNumber;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::async_reader::{AsyncFileReader as _, ParquetRecordBatchStreamBuilder};
+use parquet::bloom_filter::Sbbf;
+use parquet::file::metadata::PageIndexPolicy;
+
+use super::ranged_reader::RangedReader;
+use crate::error::LakeError;
+use crate::objects::Objects;
+
+/// The name of the virtual column that tells a row's number in its file.
+pub(super) const ROW_NUMBER: &str = "_row_number";
+
+/// Text columns that are read as dictionaries, because comparing a key is cheaper than a text.
+const DICTIONARY_COLUMNS: [&str; 6] =
+    ["_account", "awsregion", "eventname", "eventsource", "_lookup_user", "_access_key"];
+
+/// A data file whose footer has been read. It never changes.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    pub(super) reader: RangedReader,
+    /// For deciding: keys as dictionaries, row numbers beside them.
+    pub(super) deciding: ArrowReaderMetadata,
+    /// For fetching: every column as it is.
+    pub(super) fetching: ArrowReaderMetadata,
+    /// By row group and leaf column; none where there is no filter.
+    blooms: Mutex<HashMap<(usize, usize), Option<Arc<Sbbf>>>>,
+}
+
+impl OpenFile {
+    async fn open(objects: Arc<dyn Objects>, key: &str, bytes: u64) -> Result<Self, LakeError> {
+        let doing = "reading a footer";
+        let mut reader = RangedReader { objects, key: key.to_owned(), bytes };
+        let options =
+            ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let footer = reader.get_metadata(Some(&options)).await.map_err(LakeError::parquet(doing))?;
+        let fetching = ArrowReaderMetadata::try_new(footer, options.clone()).map_err(LakeError::parquet(doing))?;
+        let row_number: FieldRef =
+            Arc::new(Field::new(ROW_NUMBER, DataType::Int64, false).with_extension_type(RowNumber));
+        let options = options
+            .with_schema(with_dictionaries(fetching.schema()))
+            .with_virtual_columns(vec![row_number])
+            .map_err(LakeError::parquet(doing))?;
+        let footer = Arc::clone(fetching.metadata());
+        let deciding = ArrowReaderMetadata::try_new(footer, options).map_err(LakeError::parquet(doing))?;
+        Ok(Self { reader, deciding, fetching, blooms: Mutex::default() })
+    }
+
+    /// The bloom filter of a column in a row group, if it has one.
+    pub(super) async fn bloom(
+        &self,
+        row_group: usize,
+        column: usize,
+    ) -> Result<Option<Arc<Sbbf>>, LakeError> {
+        // Held for the look only; two tasks may read the same filter once each.
+        let known = self.lock().get(&(row_group, column)).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(
+            self.reader.clone(),
+            self.fetching.clone(),
+        );
+        let read = builder.get_row_group_column_bloom_filter(row_group, column).await;
+        let filter = read.map_err(LakeError::parquet("reading a bloom filter"))?.map(Arc::new);
+        self.lock().insert((row_group, column), filter.clone());
+        Ok(filter)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(usize, usize), Option<Arc<Sbbf>>>> {
+        self.blooms.lock().expect("no holder of this lock panics")
+    }
+
+    /// About how much memory this takes, its bloom filters included once they are read.
+    fn memory_bytes(&self) -> usize {
+        let blooms = self.lock();
+        let filters: usize = blooms.values().flatten().map(|bloom| bloom.num_blocks() * 32).sum();
+        self.fetching.metadata().memory_size() + filters
+    }
+}
+
+/// The same schema with the columns that decide as dictionaries.
+fn with_dictionaries(schema: &SchemaRef) -> SchemaRef {
+    let as_dictionary = |field: &FieldRef| {
+        if !DICTIONARY_COLUMNS.contains(&field.name().as_str()) {
+            return Arc::clone(field);
+        }
+        let kind = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        Arc::new(field.as_ref().clone().with_data_type(kind))
+    };
+    let fields: Vec<FieldRef> = schema.fields().iter().map(as_dictionary).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// Open files by key.
+#[derive(Debug)]
+pub(crate) struct FileCache {
+    bytes_max: usize,
+    /// Held for looking and counting, never across an await.
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    files: HashMap<String, (u64, Arc<OpenFile>)>,
+    uses: u64,
+}
+
+impl FileCache {
+    /// A cache of at most about `bytes_max` bytes.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, entries: Mutex::default() }
+    }
+
+    /// The open file of a key, read now if it is not known.
+    pub(super) async fn open(
+        &self,
+        objects: &Arc<dyn Objects>,
+        key: &str,
+        bytes: u64,
+    ) -> Result<Arc<OpenFile>, LakeError> {
+        if let Some(known) = self.lock().touch(key) {
+            return Ok(known);
+        }
+        let opened = Arc::new(OpenFile::open(Arc::clone(objects), key, bytes).await?);
+        let mut entries = self.lock();
+        entries.uses += 1;
+        let used = entries.uses;
+        entries.files.insert(key.to_owned(), (used, Arc::clone(&opened)));
+        entries.shrink(self.bytes_max);
+        Ok(opened)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
+        self.entries.lock().expect("no holder of this lock panics")
+    }
+}
+
+impl Entries {
+    fn touch(&mut self, key: &str) -> Option<Arc<OpenFile>> {
+        self.uses += 1;
+        let uses = self.uses;
+        let (used, file) = self.files.get_mut(key)?;
+        *used = uses;
+        Some(Arc::clone(file))
+    }
+
+    /// Files in use elsewhere stay alive there; here they only stop being remembered.
+    fn shrink(&mut self, bytes_max: usize) {
+        let mut bytes: usize = self.files.values().map(|(_, file)| file.memory_bytes()).sum();
+        while bytes > bytes_max && self.files.len() > 1 {
+            let oldest = self.files.iter().min_by_key(|(_, (used, _))| *used);
+            let Some(key) = oldest.map(|(key, _)| key.clone()) else { return };
+            if let Some((_, file)) = self.files.remove(&key) {
+                bytes = bytes.saturating_sub(file.memory_bytes());
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! One page out of one consistent view: places first, over hot batches and files, then the rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array as _, AsArray as _, RecordBatch};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use bytes::Bytes;
+use cairn_model::{EventTime, Sequence};
+
+use super::file_cache::FileCache;
+use super::file_search;
+use super::places::{NewestPlaces, Place, Source};
+use super::question::{Question, column, insight_detail, text_at};
+use super::{LookupCursor, LookupEvent, LookupPage, LookupQuery, LookupSource};
+use crate::error::LakeError;
+use crate::live_file::LiveFile;
+use crate::objects::Objects;
+use crate::view::ReadView;
+
+/// What the page shows of an event.
+const SHOWN_COLUMNS: [&str; 11] = [
+    "eventid",
+    "eventname",
+    "eventsource",
+    "eventtime",
+    "readonly",
+    "eventjson",
+    "_sequence",
+    "_lookup_user",
+    "_access_key",
+    "_resource_names",
+    "_resource_types",
+];
+
+/// False if the bounds of a file prove that it holds no matching row.
+fn may_hold(file: &LiveFile, question: &Question) -> bool {
+    let within = |bounds: &Option<(String, String)>, wanted: &str| {
+        bounds
+            .as_ref()
+            .is_none_or(|(first, last)| first.as_str() <= wanted && wanted <= last.as_str())
+    };
+    let (oldest, newest) = file.times;
+    oldest <= question.end
+        && question.start <= newest
+        && within(&file.accounts, &question.account)
+        && within(&file.regions, &question.region)
+}
+
+/// Finds one page. Rows older than `oldest` are past the retention.
+pub(crate) async fn find_page(
+    view: &ReadView,
+    objects: &Arc<dyn Objects>,
+    cache: &FileCache,
+    query: &LookupQuery,
+    oldest: EventTime,
+) -> Result<LookupPage, LakeError> {
+    let question = Question::new(query, oldest);
+    // One more than the page shows tells whether there is a next page.
+    let wanted = query.max_results + 1;
+    let mut places = newest_places(view, objects, cache, &question, wanted).await?;
+    let more = places.len() == wanted;
+    places.truncate(query.max_results);
+    let events = fetch(view, objects, cache, query.source, &places).await?;
+    let next = match places.last() {
+        Some(last) if more => Some(cursor_after(view, query, last)?),
+        _ => None,
+    };
+    Ok(LookupPage { events, next })
+}
+
+fn cursor_after(
+    view: &ReadView,
+    query: &LookupQuery,
+    last: &Place,
+) -> Result<LookupCursor, LakeError> {
+    let out_of_range = |reason: String| LakeError::Rows { doing: "ending a page", reason };
+    let first_page = query.after.as_ref();
+    Ok(LookupCursor {
+        position: first_page.map_or_else(|| view.positions.clone(), |c| c.position.clone()),
+        time: EventTime::from_micros(last.time).map_err(|e| out_of_range(e.to_string()))?,
+        sequence: u64::try_from(last.sequence)
+            .map(Sequence)
+            .map_err(|e| out_of_range(e.to_string()))?,
+    })
+}
+
+async fn newest_places(
+    view: &ReadView,
+    objects: &Arc<dyn Objects>,
+    cache: &FileCache,
+    question: &Question,
+    wanted: usize,
+) -> Result<Vec<Place>, LakeError> {
+    let mut newest = NewestPlaces::new(wanted);
+    for (index, batch) in view.hot.iter().enumerate() {
+        newest.add(places_in_batch(&batch.rows, index, question)?);
+    }
+    let mut candidates: Vec<usize> =
+        (0..view.files.len()).filter(|at| may_hold(&view.files[*at], question)).collect();
+    candidates.sort_by_key(|at| std::cmp::Reverse(view.files[*at].times.1));
+    for index in candidates {
+        let file = &view.files[index];
+        let floor = newest.floor().unwrap_or(question.start);
+        // Files come by their newest event, so all that follow are too old as well.
+        if file.times.1 < floor {
+            break;
+        }
+        let narrowed = Arc::new(question.not_before(floor));
+        let open = cache.open(objects, &file.key, file.bytes).await?;
+        newest.add(file_search::newest_places(&open, index, &narrowed, wanted).await?);
+    }
+    Ok(newest.into_vec())
+}
+
+fn places_in_batch(
+    batch: &RecordBatch,
+    index: usize,
+    question: &Question,
+) -> Result<Vec<Place>, LakeError> {
+    let mask = question.matches(batch)?;
+    let times = column(batch, "eventtime")?.as_primitive::<TimestampMicrosecondType>();
+    let sequences = column(batch, "_sequence")?.as_primitive::<Int64Type>();
+    let place = |row| Place {
+        time: times.value(row),
+        sequence: sequences.value(row),
+        source: Source::Hot(index),
+        row,
+    };
+    Ok(mask.values().set_indices().map(place).collect())
+}
+
+/// The events at the places, in the places' order.
+async fn fetch(
+    view: &ReadView,
+    objects: &Arc<dyn Objects>,
+    cache: &FileCache,
+    source: LookupSource,
+    places: &[Place],
+) -> Result<Vec<LookupEvent>, LakeError> {
+    let mut events: Vec<Option<LookupEvent>> = vec![None; places.len()];
+    // By file: row numbers in ascending order, with the place of each.
+    let mut by_file: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
+    for (at, place) in places.iter().enumerate() {
+        match place.source {
+            Source::Hot(batch) => events[at] = Some(event_of(&view.hot[batch].rows, place.row, source)?),
+            Source::File(file) => by_file.entry(file).or_default().push((place.row, at)),
+        }
+    }
+    for (file, mut rows) in by_file {
+        rows.sort_unstable();
+        let numbers: Vec<usize> = rows.iter().map(|(row, _)| *row).collect();
+        let LiveFile { key, bytes, .. } = view.files[file].as_ref();
+        let open = cache.open(objects, key, *bytes).await?;
+        let batch = file_search::fetch_rows(&open, &numbers, &SHOWN_COLUMNS).await?;
+        if batch.num_rows() != rows.len() {
+            let reason = format!("{} rows instead of {}", batch.num_rows(), rows.len());
+            return Err(LakeError::Damaged { key: key.clone(), reason });
+        }
+        for (fetched, (_, at)) in rows.into_iter().enumerate() {
+            events[at] = Some(event_of(&batch, fetched, source)?);
+        }
+    }
+    Ok(events.into_iter().flatten().collect())
+}
+
+fn event_of(
+    batch: &RecordBatch,
+    row: usize,
+    source: LookupSource,
+) -> Result<LookupEvent, LakeError> {
+    let text = |name| column(batch, name).map(|values| text_at(values, row));
+    let json = text("eventjson")?.unwrap_or_default();
+    // Insights records tell the analysed call in their details (REC-068).
+    let named = |name, member| match source {
+        LookupSource::Management => text(name),
+        LookupSource::Insight => Ok(insight_detail(Some(&json), member)),
+    };
+    let read_only = column(batch, "readonly")?.as_boolean();
+    let times = column(batch, "eventtime")?.as_primitive::<TimestampMicrosecondType>();
+    let event_time = EventTime::from_micros(times.value(row));
+    Ok(LookupEvent {
+        event_id: text("eventid")?.unwrap_or_default(),
+        event_name: named("eventname", "eventName")?.unwrap_or_default(),
+        event_source: named("eventsource", "eventSource")?.unwrap_or_default(),
+        event_time: event_time.map_err(|e| LakeError::Rows {
+            doing: "reading an event's time",
+            reason: e.to_string(),
+        })?,
+        read_only: read_only.is_valid(row).then(|| read_only.value(row)),
+        user_name: text("_lookup_user")?,
+        access_key_id: text("_access_key")?,
+        resources: resources_of(batch, row)?,
+        json: Bytes::from(json),
+    })
+}
+
+fn resources_of(
+    batch: &RecordBatch,
+    row: usize,
+) -> Result<Vec<(Option<String>, String)>, LakeError> {
+    let texts = |name| -> Result<Vec<Option<String>>, LakeError> {
+        let lists = column(batch, name)?.as_list::<i32>();
+        if lists.is_null(row) {
+            return Ok(Vec::new());
+        }
+        let list = lists.value(row);
+        Ok(list.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect())
+    };
+    let names = texts("_resource_names")?;
+    let types = texts("_resource_types")?;
+    let pairs = types.into_iter().zip(names);
+    Ok(pairs.filter_map(|(kind, name)| name.map(|name| (kind, name))).collect())
+}

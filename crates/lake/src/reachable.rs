@@ -1,0 +1,92 @@
+//! What snapshots refer to: manifest lists, manifests and data files, by object key.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use iceberg::spec::{SnapshotRef, TableMetadata};
+
+use crate::error::LakeError;
+use crate::manifests::{decode_manifest, decode_manifest_list};
+use crate::table::{Workshop, stored_key};
+
+/// Remembers what manifest lists and manifests hold, since they never change.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    lists: HashMap<String, Arc<Vec<String>>>,
+    manifests: HashMap<String, Arc<Vec<String>>>,
+}
+
+/// The objects that some snapshots refer to.
+#[derive(Debug, Default)]
+pub(crate) struct Reachable {
+    lists: HashSet<String>,
+    manifests: HashSet<String>,
+    files: HashSet<String>,
+}
+
+impl Reachable {
+    pub(crate) async fn from_snapshots(
+        workshop: &Workshop,
+        reader: &mut Reader,
+        metadata: &TableMetadata,
+        snapshots: &[SnapshotRef],
+    ) -> Result<Self, LakeError> {
+        let mut reachable = Self::default();
+        for snapshot in snapshots {
+            let list = stored_key(snapshot.manifest_list())?.to_owned();
+            let manifests = reader.list(workshop, metadata, &list).await?;
+            reachable.lists.insert(list);
+            reachable.manifests.extend(manifests.iter().cloned());
+        }
+        for manifest in &reachable.manifests {
+            let files = reader.manifests.get(manifest).cloned().unwrap_or_default();
+            reachable.files.extend(files.iter().cloned());
+        }
+        Ok(reachable)
+    }
+
+    pub(crate) fn contains(&self, key: &str) -> bool {
+        self.files.contains(key) || self.manifests.contains(key) || self.lists.contains(key)
+    }
+
+    /// The objects that are here and not there.
+    pub(crate) fn without(&self, other: &Self) -> Vec<String> {
+        let all = self.lists.iter().chain(&self.manifests).chain(&self.files);
+        all.filter(|key| !other.contains(key)).cloned().collect()
+    }
+}
+
+impl Reader {
+    /// The manifests of a list; each of them is read as well.
+    async fn list(
+        &mut self,
+        workshop: &Workshop,
+        metadata: &TableMetadata,
+        list: &str,
+    ) -> Result<Arc<Vec<String>>, LakeError> {
+        if let Some(known) = self.lists.get(list) {
+            return Ok(Arc::clone(known));
+        }
+        let mut keys = Vec::new();
+        for manifest in decode_manifest_list(&workshop.get(list).await?)? {
+            let key = stored_key(&manifest.manifest_path)?.to_owned();
+            if !self.manifests.contains_key(&key) {
+                let bytes = workshop.get(&key).await?;
+                let loaded = decode_manifest(manifest, metadata.current_schema(), &bytes)?;
+                let files = loaded.live.iter().map(|file| file.key.clone()).collect();
+                self.manifests.insert(key.clone(), Arc::new(files));
+            }
+            keys.push(key);
+        }
+        let keys = Arc::new(keys);
+        self.lists.insert(list.to_owned(), Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    /// Keeps only what `reachable` needs.
+    pub(crate) fn forget_all_but(&mut self, reachable: &Reachable) {
+        self.lists.retain(|key, _| reachable.lists.contains(key));
+        self.manifests
+            .retain(|key, _| reachable.manifests.contains(key));
+    }
+}

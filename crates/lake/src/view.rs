@@ -1,0 +1,81 @@
+//! What a reader holds of a table: one consistent point, kept from deletion as long as it is held.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use cairn_catalog::lake::{Generation, TableId};
+use cairn_model::{EventTime, PartitionId, Sequence};
+
+use crate::hot::HotBatch;
+use crate::live_file::LiveFile;
+
+/// A table at one point: the data files of one snapshot and the hot rows after it.
+///
+/// **Invariant.** Data files and hot batches hold disjoint rows, and together every row of the table whose
+/// log sequence lies before [`ReadView::positions`]. Nothing that a view names is deleted while it lives.
+#[derive(Debug)]
+pub struct ReadView {
+    /// The table.
+    pub table: TableId,
+    /// When in the table's life the view was taken.
+    pub generation: Generation,
+    /// Object key of the Iceberg metadata file.
+    pub metadata_key: String,
+    /// The columns of hot batches and data files, hidden ones included.
+    pub schema: SchemaRef,
+    /// Rows before these sequences are in the view, one for each partition.
+    pub positions: Vec<(PartitionId, Sequence)>,
+    /// Where the data files end and the hot batches begin.
+    pub committed: Vec<(PartitionId, Sequence)>,
+    /// Hot batches, oldest log range first.
+    pub hot: Vec<Arc<HotBatch>>,
+    /// Data files, newest day first.
+    pub files: Arc<Vec<Arc<LiveFile>>>,
+}
+
+impl ReadView {
+    /// The position in a partition; zero if the table does not follow it.
+    pub fn position(&self, partition: PartitionId) -> Sequence {
+        let found = self.positions.iter().find(|(known, _)| *known == partition);
+        found.map_or(Sequence::default(), |(_, position)| *position)
+    }
+
+    /// Rows in the view.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum::<u64>()
+            + self.hot.iter().map(|batch| batch.object.rows).sum::<u64>()
+    }
+}
+
+/// The oldest time that readers may still see; rows before it wait to be removed.
+pub(crate) fn oldest_visible(now_ms: i64, retention_micros: i64) -> EventTime {
+    let micros = now_ms
+        .saturating_mul(1_000)
+        .saturating_sub(retention_micros)
+        .max(0);
+    EventTime::from_micros(micros).unwrap_or_default()
+}
+
+/// A record that no row could be made of, as it is kept: one line of JSON that says why and how long the
+/// parts are, then the header's bytes, then the body's.
+pub(crate) fn quarantined_bytes(
+    record: &cairn_eventlog::LogRecord,
+    partition: PartitionId,
+    reason: &str,
+) -> Bytes {
+    let line = serde_json::json!({
+        "format": "cairn.quarantine.1",
+        "partition": partition.0,
+        "sequence": record.sequence.0,
+        "acceptedMs": record.accepted_ms,
+        "reason": reason,
+        "headerBytes": record.record.header.len(),
+        "bodyBytes": record.record.body.len(),
+    });
+    let mut bytes = line.to_string().into_bytes();
+    bytes.push(b'\n');
+    bytes.extend_from_slice(&record.record.header);
+    bytes.extend_from_slice(&record.record.body);
+    Bytes::from(bytes)
+}
