@@ -72,6 +72,35 @@ pub fn targets(operation: &Operation, request: &Value, scope: Scope<'_>) -> Vec<
     targets
 }
 
+/// The condition keys that the request itself fills, each with its values: `aws:RequestTag/KEY` and `aws:TagKeys`
+/// from tags that it carries (SEC-132), and `cloudtrail:ExternalId` (SEC-131). A key without values is left out, so
+/// that policies see it as missing.
+pub fn condition_keys(operation: &Operation, request: &Value) -> Vec<(String, Vec<String>)> {
+    let mut keys: Vec<(String, Vec<String>)> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    let lists = ["Tags", "TagsList"]
+        .into_iter()
+        .filter_map(|member| request.get(member));
+    for tag in lists.filter_map(Value::as_array).flatten() {
+        let Some(name) = tag.get("Key").and_then(Value::as_str) else {
+            continue;
+        };
+        // What is taken away is named by key alone.
+        if operation.name != "RemoveTags" {
+            let value = tag.get("Value").and_then(Value::as_str).unwrap_or_default();
+            keys.push((format!("aws:RequestTag/{name}"), vec![value.to_owned()]));
+        }
+        names.push(name.to_owned());
+    }
+    if !names.is_empty() {
+        keys.push(("aws:TagKeys".to_owned(), names));
+    }
+    if let Some(id) = request.get("externalId").and_then(Value::as_str) {
+        keys.push(("cloudtrail:ExternalId".to_owned(), vec![id.to_owned()]));
+    }
+    keys
+}
+
 /// The ARN of a CloudTrail resource: `reference` itself when it is an ARN, else made of the name or ID it is.
 pub fn arn(kind: ResourceType, reference: &str, scope: Scope<'_>) -> String {
     if reference.starts_with("arn:") {

@@ -3,7 +3,7 @@
 use cairn_model::Region;
 use serde_json::{Value, json};
 
-use super::{Resource, Scope, Stored, Target, targets};
+use super::{Resource, Scope, Stored, Target, condition_keys, targets};
 use crate::operations::{Service, find};
 
 fn of(operation: &str, request: &Value) -> Vec<Target> {
@@ -146,4 +146,47 @@ fn roles_are_passed_on_and_service_linked_roles_made() {
     );
     assert!(found.contains(&"iam:CreateServiceLinkedRole *".to_owned()));
     assert!(found.contains(&"organizations:RegisterDelegatedAdministrator *".to_owned()));
+}
+
+fn keys(operation: &str, request: &Value) -> Vec<(String, Vec<String>)> {
+    let operation = find(Service::CloudTrail, operation)
+        .or_else(|| find(Service::CloudTrailData, operation))
+        .expect("an operation");
+    condition_keys(operation, request)
+}
+
+// Proves: SEC-131, SEC-132, SEC-133
+#[test]
+fn tags_and_external_id_of_a_request_are_condition_keys() {
+    let key = |name: &str, values: &[&str]| {
+        (
+            name.to_owned(),
+            values
+                .iter()
+                .map(|value| (*value).to_owned())
+                .collect::<Vec<_>>(),
+        )
+    };
+    let tags = json!([{"Key": "stage", "Value": "prod"}, {"Key": "bare"}]);
+    let expected = [
+        key("aws:RequestTag/stage", &["prod"]),
+        key("aws:RequestTag/bare", &[""]),
+        key("aws:TagKeys", &["stage", "bare"]),
+    ];
+    assert_eq!(
+        keys(
+            "CreateEventDataStore",
+            &json!({"Name": "abc", "TagsList": tags})
+        ),
+        expected
+    );
+    assert_eq!(keys("CreateChannel", &json!({"Tags": tags})), expected);
+    let removed = keys(
+        "RemoveTags",
+        &json!({"ResourceId": "abc", "TagsList": tags}),
+    );
+    assert_eq!(removed, [key("aws:TagKeys", &["stage", "bare"])]);
+    let sent = keys("PutAuditEvents", &json!({"externalId": "e-1"}));
+    assert_eq!(sent, [key("cloudtrail:ExternalId", &["e-1"])]);
+    assert_eq!(keys("CreateEventDataStore", &json!({"TagsList": []})), []);
 }
