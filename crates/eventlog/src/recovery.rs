@@ -12,7 +12,7 @@ use crate::OpenError;
 use crate::failpoints::{self, reach};
 use crate::format::{
     BLOCK_BYTES, FRAME_HEADER_BYTES, FrameEntry, FrameHeader, HeaderVerdict, Seal, SegmentHeader,
-    SegmentIdentity, align,
+    SegmentIdentity, Watermark, align,
 };
 use crate::reader::{load_seal, load_trailer};
 use crate::sabotage::Planted;
@@ -30,7 +30,7 @@ pub(crate) struct Recovery<'a> {
     pub(crate) disk: &'a dyn Disk,
     pub(crate) directory: &'a Path,
     pub(crate) space: &'a Space,
-    pub(crate) watermark: u64,
+    pub(crate) watermark: Watermark,
     pub(crate) now_ms: i64,
     pub(crate) planted: Planted,
 }
@@ -73,7 +73,7 @@ impl Recovery<'_> {
         found.sort_by_key(|found| found.segment.identity);
         let mut recovered = Recovered {
             closed: Vec::new(),
-            next: self.watermark,
+            next: self.watermark.end,
             epoch: epoch + 1,
             damage: Vec::new(),
             superfluous: Vec::new(),
@@ -91,10 +91,11 @@ impl Recovery<'_> {
             self.take_last(last, &mut recovered)?;
         }
         note_missing(&mut recovered);
-        if recovered.closed.is_empty() && recovered.superfluous.is_empty() && self.watermark > 0 {
+        if recovered.closed.is_empty() && recovered.superfluous.is_empty() && self.watermark.end > 0
+        {
             // The last segment is never released, so an empty folder with a watermark was emptied.
             let nowhere = SegmentIdentity { first: 0, epoch: 0 };
-            let sequences = self.watermark..self.watermark;
+            let sequences = self.watermark.end..self.watermark.end;
             recovered
                 .damage
                 .push((nowhere, 0, sequences, "all segments are missing"));
@@ -149,11 +150,17 @@ impl Recovery<'_> {
         })
     }
 
-    // The seal of the last segment may have been under way when the power went: its table counts too.
+    // The seal of the last segment may be torn, so its table counts too; and it may be in the page cache only, as
+    // its sync may have failed, unless the watermark says that it succeeded (R2).
     fn verify_seal(&self, last: &mut Found) -> Result<(), OpenError> {
         let identity = last.segment.identity;
+        if last.scan.is_some() {
+            return Ok(());
+        }
         let file = self.disk.open(&self.directory.join(identity.file_name()))?;
-        if last.scan.is_none() && load_seal(file.as_ref(), identity)?.is_none() {
+        let trusted =
+            self.watermark.sealed_end == last.segment.end || self.planted.trust_page_cache();
+        if !trusted || load_seal(file.as_ref(), identity)?.is_none() {
             *last = self.scan(file.as_ref(), identity)?;
         }
         Ok(())
@@ -216,13 +223,13 @@ impl Recovery<'_> {
 
     // The watermark knows of records that the last segment does not have: they were acknowledged.
     fn note_lost_end(&self, last: &ClosedSegment, offset: u64, recovered: &mut Recovered) -> bool {
-        let lost = self.watermark > last.end && !self.planted.ignore_watermark();
+        let lost = self.watermark.end > last.end && !self.planted.ignore_watermark();
         if lost {
             let reason = "acknowledged records are missing at the end of the log";
             recovered
                 .damage
-                .push((last.identity, offset, last.end..self.watermark, reason));
-            recovered.next = self.watermark;
+                .push((last.identity, offset, last.end..self.watermark.end, reason));
+            recovered.next = self.watermark.end;
         }
         lost
     }

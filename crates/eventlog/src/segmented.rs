@@ -124,13 +124,12 @@ impl SegmentedLog {
         let lock = disk.lock(&config.directory.join("lock"))?;
         let space = Space::new(&config, Arc::clone(&disk));
         let watermark =
-            space.with_reserve(|| WatermarkFile::open(disk.as_ref(), &config.directory));
-        let (watermark, stated_end) = watermark?;
+            space.with_reserve(|| WatermarkFile::open(disk.as_ref(), &config.directory))?;
         let recovery = Recovery {
             disk: disk.as_ref(),
             directory: &config.directory,
             space: &space,
-            watermark: stated_end,
+            watermark: watermark.stated(),
             now_ms: clock.now_ms(),
             planted,
         };

@@ -239,7 +239,7 @@ impl Writer {
         active.offset = frame.entry.end_offset();
         self.next = frame.entry.end();
         // The watermark is a second witness. If the disk refuses it, the frames themselves still testify.
-        if let Err(error) = self.watermark.write(self.next) {
+        if let Err(error) = self.watermark.write_end(self.next) {
             tracing::warn!(error = %error, "the event log's watermark was not written");
         }
     }
@@ -277,7 +277,7 @@ impl Writer {
             .with_reserve(|| active.file.write_all_at(&seal, active.offset))?;
         active.file.set_len(bytes)?;
         active.file.fdatasync().map_err(fatal)?;
-        self.watermark.sync().map_err(fatal)?;
+        self.watermark.write_sealed(self.next).map_err(fatal)?;
         let identity = active.header.identity;
         let mut list = self.shared.files.segments.lock();
         let (end, frames) = (self.next, frames.into());

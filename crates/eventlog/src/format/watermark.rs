@@ -6,7 +6,8 @@
 //!  8  4  format version
 //! 12  4  CRC32C of bytes 0..12 and 16..64
 //! 16  8  sequence after the last acknowledged record
-//! 24 40  zero
+//! 24  8  sequence after the last record of the newest segment whose seal is durable
+//! 32 32  zero
 //! ```
 
 use super::{FORMAT_VERSION, checksum_around, get_u32, get_u64, put};
@@ -15,10 +16,12 @@ const MAGIC: [u8; 8] = *b"\xFACAIRNWM";
 const BYTES: usize = 64;
 
 /// One slot of the watermark file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Watermark {
     /// The sequence after the last acknowledged record.
     pub(crate) end: u64,
+    /// The sequence after the last record of the newest segment whose seal is durable.
+    pub(crate) sealed_end: u64,
 }
 
 impl Watermark {
@@ -29,6 +32,7 @@ impl Watermark {
         put(&mut bytes, 0, &MAGIC);
         put(&mut bytes, 8, &FORMAT_VERSION.to_le_bytes());
         put(&mut bytes, 16, &self.end.to_le_bytes());
+        put(&mut bytes, 24, &self.sealed_end.to_le_bytes());
         let crc = checksum_around(&[], &bytes);
         put(&mut bytes, 12, &crc.to_le_bytes());
         bytes
@@ -41,6 +45,7 @@ impl Watermark {
             && get_u32(bytes, 12) == checksum_around(&[], bytes);
         valid.then(|| Self {
             end: get_u64(bytes, 16),
+            sealed_end: get_u64(bytes, 24),
         })
     }
 }

@@ -6,3 +6,6 @@ mod conformance;
 mod fixture;
 /// The log on real files.
 mod real_files;
+/// Seeded histories of appends, faults and restarts, checked against a model (C4), and the planted bugs
+/// that they must find.
+mod simulation;

@@ -31,7 +31,10 @@ impl Disk for RealDisk {
             .create_new(true)
             .open(path)
             .map_err(|error| failure("create", path, &error))?;
-        Ok(Box::new(RealFile { file, path: path.to_owned() }))
+        Ok(Box::new(RealFile {
+            file,
+            path: path.to_owned(),
+        }))
     }
 
     fn open(&self, path: &Path) -> Result<Box<dyn DiskFile>, DiskError> {
@@ -40,7 +43,10 @@ impl Disk for RealDisk {
             .write(true)
             .open(path)
             .map_err(|error| failure("open", path, &error))?;
-        Ok(Box::new(RealFile { file, path: path.to_owned() }))
+        Ok(Box::new(RealFile {
+            file,
+            path: path.to_owned(),
+        }))
     }
 
     fn create_dir_all(&self, path: &Path) -> Result<(), DiskError> {
@@ -49,7 +55,11 @@ impl Disk for RealDisk {
         // A directory's name is an entry of its parent, which needs its own sync.
         for created in missing {
             if let Some(parent) = created.parent() {
-                let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+                let parent = if parent.as_os_str().is_empty() {
+                    Path::new(".")
+                } else {
+                    parent
+                };
                 self.sync_dir(parent)?;
             }
         }
@@ -74,7 +84,9 @@ impl Disk for RealDisk {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(path).map_err(|error| failure("list", path, &error))? {
             let entry = entry.map_err(|error| failure("list", path, &error))?;
-            let kind = entry.file_type().map_err(|error| failure("list", path, &error))?;
+            let kind = entry
+                .file_type()
+                .map_err(|error| failure("list", path, &error))?;
             if kind.is_file() {
                 names.push(entry.file_name().to_string_lossy().into_owned());
             }
@@ -99,7 +111,9 @@ impl Disk for RealDisk {
             .map_err(|error| failure("open", path, &error))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Box::new(RealLock { _file: file })),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(DiskError::Locked { path: path.to_owned() }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(DiskError::Locked {
+                path: path.to_owned(),
+            }),
             Err(error) => Err(failure("lock", path, &error.into())),
         }
     }
@@ -128,7 +142,11 @@ impl DiskFile for RealFile {
             .map_err(|error| failure("write", &self.path, &error.into()))?;
         if written == 0 && slices.iter().any(|slice| !slice.is_empty()) {
             // A disk that takes nothing and gives no reason must not be asked for ever.
-            return Err(failure("write", &self.path, &io::ErrorKind::WriteZero.into()));
+            return Err(failure(
+                "write",
+                &self.path,
+                &io::ErrorKind::WriteZero.into(),
+            ));
         }
         Ok(written)
     }
@@ -141,16 +159,22 @@ impl DiskFile for RealFile {
     }
 
     fn set_len(&self, length: u64) -> Result<(), DiskError> {
-        self.file.set_len(length).map_err(|error| failure("truncate", &self.path, &error))
+        self.file
+            .set_len(length)
+            .map_err(|error| failure("truncate", &self.path, &error))
     }
 
     fn len(&self) -> Result<u64, DiskError> {
         let metadata = self.file.metadata();
-        Ok(metadata.map_err(|error| failure("length query", &self.path, &error))?.len())
+        Ok(metadata
+            .map_err(|error| failure("length query", &self.path, &error))?
+            .len())
     }
 
     fn fdatasync(&self) -> Result<(), DiskError> {
-        self.file.sync_data().map_err(|error| failure("fdatasync", &self.path, &error))
+        self.file
+            .sync_data()
+            .map_err(|error| failure("fdatasync", &self.path, &error))
     }
 }
 
@@ -173,6 +197,10 @@ fn failure(operation: &'static str, path: &Path, error: &io::Error) -> DiskError
         {
             DiskError::NoSpace { path }
         }
-        _ => DiskError::Failed { operation, path, reason: error.to_string() },
+        _ => DiskError::Failed {
+            operation,
+            path,
+            reason: error.to_string(),
+        },
     }
 }

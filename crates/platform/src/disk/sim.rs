@@ -30,6 +30,9 @@ pub struct SimFaults {
     pub sync_dir_fails_at: Option<u64>,
     /// The n-th write from now fails half done with an input/output error.
     pub write_fails_at: Option<u64>,
+    /// From the n-th change from now on nothing reaches the disk any more: the machine or the process is
+    /// stopping, and the test calls `crash` or `kill` next.
+    pub stops_at: Option<u64>,
     /// How many bytes the whole disk holds; what exceeds them is refused after the part that fits.
     pub capacity_bytes: Option<u64>,
     /// How many of a hundred writes are short.
@@ -56,6 +59,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     life: u64,
+    stopped: bool,
     random: Random,
     faults: SimFaults,
     syncs: SimSyncs,
@@ -74,6 +78,7 @@ impl SimDisk {
     pub fn new(seed: u64) -> Self {
         let state = State {
             life: 0,
+            stopped: false,
             random: Random::new(seed),
             faults: SimFaults::default(),
             syncs: SimSyncs::default(),
@@ -86,8 +91,14 @@ impl SimDisk {
             directories: BTreeSet::new(),
             locks: BTreeSet::new(),
         };
-        let shared = Shared { state: Mutex::new(state), resumed: Condvar::new() };
-        Self { shared: Arc::new(shared), life: 0 }
+        let shared = Shared {
+            state: Mutex::new(state),
+            resumed: Condvar::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            life: 0,
+        }
     }
 
     /// Sets the faults to come.
@@ -157,7 +168,9 @@ impl SimDisk {
 
     /// Inverts the bits of `mask` in the byte at `offset`, durably.
     pub fn flip(&self, path: &Path, offset: usize, mask: u8) {
-        let mut contents = self.contents(path).expect("tests flip bytes of files that exist");
+        let mut contents = self
+            .contents(path)
+            .expect("tests flip bytes of files that exist");
         contents[offset] ^= mask;
         self.plant(path, &contents);
     }
@@ -169,20 +182,32 @@ impl SimDisk {
         state.durable_names.remove(path);
     }
 
+    /// Bytes that the files take.
+    pub fn used_bytes(&self) -> u64 {
+        self.lock_state().used_bytes()
+    }
+
     fn next_life(&self, mut state: MutexGuard<'_, State>) -> Self {
         state.life += 1;
+        state.stopped = false;
         state.locks.clear();
         state.faults = SimFaults::default();
         state.syncs_paused = false;
         let life = state.life;
         drop(state);
         self.shared.resumed.notify_all();
-        Self { shared: Arc::clone(&self.shared), life }
+        Self {
+            shared: Arc::clone(&self.shared),
+            life,
+        }
     }
 
     // Held for one call on the disk and never across an await.
     fn lock_state(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().expect("no holder of this lock panics")
+        self.shared
+            .state
+            .lock()
+            .expect("no holder of this lock panics")
     }
 
     fn live(
@@ -191,43 +216,82 @@ impl SimDisk {
         path: &Path,
     ) -> Result<MutexGuard<'_, State>, DiskError> {
         let state = self.lock_state();
-        if state.life == self.life {
+        if state.life == self.life && !state.stopped {
             return Ok(state);
         }
-        Err(failed(operation, path, "the process that held this disk is dead"))
+        Err(failed(
+            operation,
+            path,
+            "the process that held this disk is dead",
+        ))
+    }
+
+    // As `live`, for calls that change something.
+    fn live_to_change(
+        &self,
+        operation: &'static str,
+        path: &Path,
+    ) -> Result<MutexGuard<'_, State>, DiskError> {
+        let mut state = self.live(operation, path)?;
+        if count_down(&mut state.faults.stops_at) {
+            state.stopped = true;
+            return Err(failed(operation, path, "the machine is stopping"));
+        }
+        Ok(state)
     }
 }
 
 impl Disk for SimDisk {
     fn create_new(&self, path: &Path) -> Result<Box<dyn DiskFile>, DiskError> {
-        let mut state = self.live("create", path)?;
+        let mut state = self.live_to_change("create", path)?;
         if state.names.contains_key(path) {
-            return Err(DiskError::AlreadyExists { path: path.to_owned() });
+            return Err(DiskError::AlreadyExists {
+                path: path.to_owned(),
+            });
         }
         let number = state.next_inode;
         state.next_inode += 1;
         state.inodes.insert(number, Inode::durable(&[]));
-        state.change_name(DirectoryChange::Link { path: path.to_owned(), inode: number });
-        Ok(Box::new(SimFile { disk: self.clone(), number, path: path.to_owned() }))
+        state.change_name(DirectoryChange::Link {
+            path: path.to_owned(),
+            inode: number,
+        });
+        Ok(Box::new(SimFile {
+            disk: self.clone(),
+            number,
+            path: path.to_owned(),
+        }))
     }
 
     fn open(&self, path: &Path) -> Result<Box<dyn DiskFile>, DiskError> {
         let state = self.live("open", path)?;
         let number = state.names.get(path).copied();
-        let number = number.ok_or_else(|| DiskError::NotFound { path: path.to_owned() })?;
-        Ok(Box::new(SimFile { disk: self.clone(), number, path: path.to_owned() }))
+        let number = number.ok_or_else(|| DiskError::NotFound {
+            path: path.to_owned(),
+        })?;
+        Ok(Box::new(SimFile {
+            disk: self.clone(),
+            number,
+            path: path.to_owned(),
+        }))
     }
 
     fn create_dir_all(&self, path: &Path) -> Result<(), DiskError> {
-        self.live("create directory", path)?.directories.insert(path.to_owned());
+        self.live_to_change("create directory", path)?
+            .directories
+            .insert(path.to_owned());
         Ok(())
     }
 
     fn sync_dir(&self, path: &Path) -> Result<(), DiskError> {
-        let mut state = self.live("directory sync", path)?;
+        let mut state = self.live_to_change("directory sync", path)?;
         state.syncs.sync_dir += 1;
         if count_down(&mut state.faults.sync_dir_fails_at) {
-            return Err(failed("directory sync", path, "injected input/output error"));
+            return Err(failed(
+                "directory sync",
+                path,
+                "injected input/output error",
+            ));
         }
         let changes = std::mem::take(&mut state.unsynced_changes);
         let (synced, others): (Vec<_>, Vec<_>) =
@@ -240,26 +304,39 @@ impl Disk for SimDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
-        let mut state = self.live("rename", from)?;
+        let mut state = self.live_to_change("rename", from)?;
         let inode = state.names.get(from).copied();
-        let inode = inode.ok_or_else(|| DiskError::NotFound { path: from.to_owned() })?;
-        let change = DirectoryChange::Rename { from: from.to_owned(), to: to.to_owned(), inode };
+        let inode = inode.ok_or_else(|| DiskError::NotFound {
+            path: from.to_owned(),
+        })?;
+        let change = DirectoryChange::Rename {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            inode,
+        };
         state.change_name(change);
         Ok(())
     }
 
     fn unlink(&self, path: &Path) -> Result<(), DiskError> {
-        let mut state = self.live("unlink", path)?;
+        let mut state = self.live_to_change("unlink", path)?;
         if !state.names.contains_key(path) {
-            return Err(DiskError::NotFound { path: path.to_owned() });
+            return Err(DiskError::NotFound {
+                path: path.to_owned(),
+            });
         }
-        state.change_name(DirectoryChange::Unlink { path: path.to_owned() });
+        state.change_name(DirectoryChange::Unlink {
+            path: path.to_owned(),
+        });
         Ok(())
     }
 
     fn list(&self, path: &Path) -> Result<Vec<String>, DiskError> {
         let state = self.live("list", path)?;
-        let inside = state.names.keys().filter(|name| name.parent() == Some(path));
+        let inside = state
+            .names
+            .keys()
+            .filter(|name| name.parent() == Some(path));
         Ok(inside
             .filter_map(|name| Some(name.file_name()?.to_string_lossy().into_owned()))
             .collect())
@@ -271,9 +348,14 @@ impl Disk for SimDisk {
 
     fn lock(&self, path: &Path) -> Result<Box<dyn DiskLock>, DiskError> {
         if !self.live("lock", path)?.locks.insert(path.to_owned()) {
-            return Err(DiskError::Locked { path: path.to_owned() });
+            return Err(DiskError::Locked {
+                path: path.to_owned(),
+            });
         }
-        Ok(Box::new(SimLock { disk: self.clone(), path: path.to_owned() }))
+        Ok(Box::new(SimLock {
+            disk: self.clone(),
+            path: path.to_owned(),
+        }))
     }
 }
 
@@ -284,19 +366,25 @@ impl State {
     }
 
     fn free_bytes(&self) -> u64 {
-        let Some(capacity) = self.faults.capacity_bytes else { return u64::MAX };
-        let used: u64 = self
+        let capacity = self.faults.capacity_bytes;
+        capacity.map_or(u64::MAX, |capacity| {
+            capacity.saturating_sub(self.used_bytes())
+        })
+    }
+
+    fn used_bytes(&self) -> u64 {
+        let files = self
             .names
             .values()
-            .filter_map(|number| self.inodes.get(number))
-            .map(|inode| inode.cache.len() as u64)
-            .sum();
-        capacity.saturating_sub(used)
+            .filter_map(|number| self.inodes.get(number));
+        files.map(|inode| inode.cache.len() as u64).sum()
     }
 
     // How many of the bytes [offset, offset + length) the disk has room for.
     fn room(&self, number: u64, offset: usize, length: usize) -> usize {
-        let Some(inode) = self.inodes.get(&number) else { return 0 };
+        let Some(inode) = self.inodes.get(&number) else {
+            return 0;
+        };
         let growth = (offset + length).saturating_sub(inode.cache.len());
         let free = usize::try_from(self.free_bytes()).unwrap_or(usize::MAX);
         length - growth.saturating_sub(free).min(length)
@@ -321,7 +409,7 @@ impl DiskFile for SimFile {
     }
 
     fn write_vectored_at(&self, slices: &[IoSlice<'_>], offset: u64) -> Result<usize, DiskError> {
-        let mut state = self.disk.live("write", &self.path)?;
+        let mut state = self.disk.live_to_change("write", &self.path)?;
         let mut bytes: Vec<u8> = Vec::new();
         for slice in slices {
             bytes.extend_from_slice(slice);
@@ -336,38 +424,55 @@ impl DiskFile for SimFile {
         let room = state.room(self.number, index(offset), bytes.len());
         let no_space = room == 0 && !bytes.is_empty();
         bytes.truncate(room);
-        let inode = state.inodes.get_mut(&self.number).expect("inodes are never removed");
+        let inode = state
+            .inodes
+            .get_mut(&self.number)
+            .expect("inodes are never removed");
         inode.write(index(offset), &bytes);
         if fails {
             return Err(failed("write", &self.path, "injected input/output error"));
         }
         if no_space {
-            return Err(DiskError::NoSpace { path: self.path.clone() });
+            return Err(DiskError::NoSpace {
+                path: self.path.clone(),
+            });
         }
         Ok(bytes.len())
     }
 
     fn preallocate(&self, length: u64) -> Result<(), DiskError> {
-        let mut state = self.disk.live("preallocate", &self.path)?;
+        let mut state = self.disk.live_to_change("preallocate", &self.path)?;
         let length = index(length);
         if state.room(self.number, 0, length) < length {
-            return Err(DiskError::NoSpace { path: self.path.clone() });
+            return Err(DiskError::NoSpace {
+                path: self.path.clone(),
+            });
         }
-        let inode = state.inodes.get_mut(&self.number).expect("inodes are never removed");
+        let inode = state
+            .inodes
+            .get_mut(&self.number)
+            .expect("inodes are never removed");
         let length = length.max(inode.cache.len());
         inode.cache.resize(length, 0);
         Ok(())
     }
 
     fn set_len(&self, length: u64) -> Result<(), DiskError> {
-        let mut state = self.disk.live("truncate", &self.path)?;
-        let inode = state.inodes.get_mut(&self.number).expect("inodes are never removed");
+        let mut state = self.disk.live_to_change("truncate", &self.path)?;
+        let inode = state
+            .inodes
+            .get_mut(&self.number)
+            .expect("inodes are never removed");
         inode.set_len(index(length));
         Ok(())
     }
 
     fn len(&self) -> Result<u64, DiskError> {
-        Ok(self.disk.live("length query", &self.path)?.inodes[&self.number].cache.len() as u64)
+        Ok(
+            self.disk.live("length query", &self.path)?.inodes[&self.number]
+                .cache
+                .len() as u64,
+        )
     }
 
     fn fdatasync(&self) -> Result<(), DiskError> {
@@ -375,15 +480,26 @@ impl DiskFile for SimFile {
         let waiting = |state: &mut State| state.syncs_paused;
         let state = self.disk.shared.resumed.wait_while(state, waiting);
         drop(state.expect("no holder of this lock panics"));
-        let mut state = self.disk.live("fdatasync", &self.path)?;
+        let mut state = self.disk.live_to_change("fdatasync", &self.path)?;
         state.syncs.fdatasync += 1;
         let fails = count_down(&mut state.faults.fdatasync_fails_at);
-        let State { inodes, random, syncs, .. } = &mut *state;
-        let inode = inodes.get_mut(&self.number).expect("inodes are never removed");
+        let State {
+            inodes,
+            random,
+            syncs,
+            ..
+        } = &mut *state;
+        let inode = inodes
+            .get_mut(&self.number)
+            .expect("inodes are never removed");
         syncs.fdatasync_after_failure += u64::from(inode.sync_has_failed);
         if fails {
             inode.fail_sync(random);
-            return Err(failed("fdatasync", &self.path, "injected input/output error"));
+            return Err(failed(
+                "fdatasync",
+                &self.path,
+                "injected input/output error",
+            ));
         }
         inode.sync();
         Ok(())
@@ -422,5 +538,9 @@ fn index(offset: u64) -> usize {
 }
 
 fn failed(operation: &'static str, path: &Path, reason: &str) -> DiskError {
-    DiskError::Failed { operation, path: path.to_owned(), reason: reason.to_owned() }
+    DiskError::Failed {
+        operation,
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    }
 }

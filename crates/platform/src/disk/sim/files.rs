@@ -49,7 +49,8 @@ impl Inode {
 
     pub(super) fn set_len(&mut self, length: usize) {
         self.cache.resize(length, 0);
-        self.unsynced.retain(|sector, _| sector * SECTOR_BYTES < length);
+        self.unsynced
+            .retain(|sector, _| sector * SECTOR_BYTES < length);
     }
 
     pub(super) fn sync(&mut self) {
@@ -81,7 +82,9 @@ impl Inode {
         }
         for (sector, versions) in std::mem::take(&mut self.unsynced) {
             let choice = random.below(versions.len() as u64 + 1);
-            let Some(content) = usize::try_from(choice).ok().and_then(|index| versions.get(index))
+            let Some(content) = usize::try_from(choice)
+                .ok()
+                .and_then(|index| versions.get(index))
             else {
                 continue;
             };
@@ -97,9 +100,18 @@ impl Inode {
 /// A change of names that a directory sync makes durable.
 #[derive(Debug)]
 pub(super) enum DirectoryChange {
-    Link { path: PathBuf, inode: u64 },
-    Rename { from: PathBuf, to: PathBuf, inode: u64 },
-    Unlink { path: PathBuf },
+    Link {
+        path: PathBuf,
+        inode: u64,
+    },
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+        inode: u64,
+    },
+    Unlink {
+        path: PathBuf,
+    },
 }
 
 impl DirectoryChange {
