@@ -113,6 +113,40 @@ fn a_foreign_count_of_resources_reserves_nothing() {
     RoutingHeader::decode(&bytes).expect_err("four billion resources in no bytes");
 }
 
+/// The fixture with some of its bytes replaced by others.
+fn patched(start: usize, removed: usize, by: &[u8]) -> Vec<u8> {
+    let mut bytes = fixture();
+    bytes.splice(start..start + removed, by.iter().copied());
+    bytes
+}
+
+// Proves: R24
+#[test]
+fn values_that_cannot_be_and_second_spellings_are_refused_at_their_place() {
+    let time = |micros: i64| patched(15, 8, &micros.to_le_bytes());
+    let mark = fixture().len() - "bucket".len() - 3;
+    for (bytes, place) in [
+        (patched(1, 1, &[0]), 1),
+        (patched(1, 1, &[5]), 1),
+        (patched(2, 1, &[0b110]), 2),
+        (patched(2, 1, &[0b1111]), 2),
+        (patched(3, 1, b"x"), 3),
+        (time(-1), 15),
+        (time(253_402_300_800_000_000), 15),
+        (patched(23, 1, &[0x89, 0]), 23),
+        (patched(23, 1, &[0x89, 0x80, 0x80, 0x80, 0x80, 0]), 23),
+        (patched(23, 1, &[0x89, 0x80, 0x80, 0x80, 0x10]), 23),
+        (patched(24, 1, b"E"), 23),
+        (patched(34, 1, &[0xff]), 34),
+        (patched(mark, 1, &[2]), mark),
+    ] {
+        assert_eq!(
+            RoutingHeader::decode(&bytes),
+            Err(HeaderError::Malformed(place))
+        );
+    }
+}
+
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
