@@ -92,7 +92,9 @@ def test_another_content_type_cannot_be_read(server, content_type):
     assert answer.error_code in ("SerializationException", "UnknownOperationException")
 
 
-@pytest.mark.parametrize("content_type", [JSON_1_1 + "; charset=utf-8", "Application/X-AMZ-JSON-1.1"])
+@pytest.mark.parametrize(
+    "content_type", [JSON_1_1 + "; charset=utf-8", "Application/X-AMZ-JSON-1.1"]
+)
 def test_parameters_and_case_of_the_content_type_do_not_matter(server, content_type):
     assert send(server, content_type=content_type).status == 200
 

@@ -1,4 +1,4 @@
-"""Every operation of botocore's models against the server: each constraint is kept, and every answer parses."""
+"""Every operation of botocore's models: the server keeps each constraint, and every answer parses."""
 
 import pytest
 from conformance import model
@@ -14,7 +14,7 @@ def caller(server) -> Caller:
 
 
 def check_answer(service: str, name: str, outcome) -> None:
-    """An answer that the model allows: a success without unknown members, or an error that it lists."""
+    """The model allows it: a success without unknown members, or an error that it lists."""
     operation = model.operation(service, name)
     assert outcome.headers.get("x-amzn-requestid"), "every answer has a request ID"
     if outcome.code is None:
