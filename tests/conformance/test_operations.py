@@ -1,4 +1,4 @@
-"""Every operation of botocore's models: the server keeps each constraint, and every answer parses."""
+"""Every operation of botocore's models: each constraint is kept, and every answer parses."""
 
 import pytest
 from conformance import model
