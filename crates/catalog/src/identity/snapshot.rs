@@ -51,6 +51,8 @@ impl std::fmt::Debug for CredentialRecord {
 pub struct IdentitySnapshot {
     /// The version of the identities that this was read at, or before.
     pub version: u64,
+    /// The account that it belongs to.
+    pub account: Account,
     /// The user or role.
     pub identity: Identity,
     /// Its tags.
@@ -132,6 +134,9 @@ impl View<'_> {
         let Some(identity) = self.identity_by_id(identity_id).await? else {
             return Ok(None);
         };
+        let Some(account) = self.account_facts().await? else {
+            return Ok(None);
+        };
         let mut policies = self.policies_held_by(identity_id).await?;
         for group in self.groups_of(identity_id).await? {
             policies.extend(self.policies_held_by(&group.id).await?);
@@ -142,6 +147,7 @@ impl View<'_> {
         };
         let tags = self.tags(identity_id).await?;
         Ok(Some(IdentitySnapshot {
+            account,
             version,
             identity,
             tags,
