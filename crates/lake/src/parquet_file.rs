@@ -77,12 +77,11 @@ impl DataFileWriter {
     }
 
     pub(crate) fn finish(mut self) -> Result<FinishedFile, LakeError> {
-        let doing = "finishing a data file";
-        let metadata = self.writer.finish().map_err(LakeError::parquet(doing))?;
-        let bytes = self
+        let metadata = self
             .writer
-            .into_inner()
-            .map_err(LakeError::parquet(doing))?;
+            .finish()
+            .map_err(LakeError::parquet("finishing a data file"))?;
+        let bytes = std::mem::take(self.writer.inner_mut());
         Ok(FinishedFile {
             bytes: Bytes::from(bytes),
             metadata,
