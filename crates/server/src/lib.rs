@@ -1,1 +1,31 @@
-//! This crate is being laid out.
+//! This crate is the running server: configuration, listener, doors, operations and background loops,
+//! wired together.
+
+pub mod cli;
+pub mod config;
+mod lifecycle;
+mod logging;
+
+mod http;
+
+mod authenticate;
+mod authorize;
+mod pipeline;
+
+mod bucket_gate;
+pub mod iam;
+mod operations;
+pub mod query_protocol;
+pub mod sts;
+
+mod doors;
+
+mod background;
+mod error;
+pub mod first_start;
+mod metrics;
+
+mod client;
+
+pub use error::{EXIT_LOG_FAILED, StartError};
+pub use lifecycle::{RunningServer, Surroundings};

@@ -65,6 +65,16 @@ impl ContextKeys {
         );
     }
 
+    /// Takes over all keys of `other`, in place of any of the same name.
+    pub fn merge(&mut self, other: &Self) {
+        self.0.extend(
+            other
+                .0
+                .iter()
+                .map(|(name, values)| (name.clone(), values.clone())),
+        );
+    }
+
     /// Gives one key per tag, `FAMILY/TAG`, for a family such as `aws:ResourceTag`. (SEC-132)
     pub fn set_tags<'t>(
         &mut self,

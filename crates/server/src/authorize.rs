@@ -1,0 +1,308 @@
+//! May this caller do this? Collects the policies that apply and asks the evaluator. Policies are read
+//! and parsed once for each version of the identities.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use cairn_access::policy::{
+    ContextKeys, Decision, PolicyDocument, PolicyKind, PolicyLayer, PolicySets, RequestContext,
+    evaluate, managed_by_arn,
+};
+use cairn_access::{Principal, UserSession};
+use cairn_catalog::identity::{Account, SnapshotPolicy};
+use cairn_catalog::{Catalog, CatalogError};
+use cairn_model::AccountId;
+
+use crate::pipeline::Call;
+use crate::query_protocol::{AuthorizationTarget, Caller};
+use crate::sts;
+
+/// Parsed policies kept before the cache starts anew.
+const ENTRIES_MAX: usize = 10_000;
+
+/// One question.
+#[derive(Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) action: &'a str,
+    pub(crate) resource: &'a str,
+    pub(crate) resource_account: AccountId,
+    /// The role's trust policy, in the place of a resource policy.
+    pub(crate) trust_policy: Option<&'a str>,
+    /// Condition keys beyond those of every call.
+    pub(crate) keys: &'a ContextKeys,
+    /// True if the resource's account need not agree by a policy of its own.
+    pub(crate) resource_agrees: bool,
+}
+
+/// Answers questions for callers.
+#[derive(Debug)]
+pub(crate) struct Authorizer {
+    catalog: Arc<Catalog>,
+    // Held for a look-up, never across an await.
+    cache: Mutex<Cache>,
+}
+
+#[derive(Debug, Default)]
+struct Cache {
+    version: u64,
+    held: HashMap<String, Arc<HeldPolicies>>,
+    accounts: Option<Arc<Vec<Account>>>,
+}
+
+/// The policies of one user or role, parsed.
+#[derive(Debug, Default)]
+struct HeldPolicies {
+    identity: Vec<Held>,
+    boundary: Option<Held>,
+    tags: Vec<(String, String)>,
+    /// True if one of them cannot be read: it might deny anything, so everything is denied.
+    unreadable: bool,
+}
+
+#[derive(Debug)]
+enum Held {
+    Own(Box<PolicyDocument>),
+    Aws(&'static PolicyDocument),
+}
+
+impl Held {
+    fn document(&self) -> &PolicyDocument {
+        match self {
+            Self::Own(document) => document,
+            Self::Aws(document) => document,
+        }
+    }
+}
+
+/// Everything that applies to one caller, so that many questions can be asked without waiting.
+#[derive(Clone, Debug)]
+pub(crate) struct Grants {
+    principal: Principal,
+    held: Arc<HeldPolicies>,
+    session: Option<Arc<SessionPolicies>>,
+    keys: ContextKeys,
+}
+
+/// The policies that a session was opened with.
+#[derive(Debug)]
+struct SessionPolicies {
+    documents: Vec<PolicyDocument>,
+    unreadable: bool,
+}
+
+impl SessionPolicies {
+    fn read(documents: &[String]) -> Arc<Self> {
+        let mut policies = Self {
+            documents: Vec::new(),
+            unreadable: false,
+        };
+        for document in documents {
+            match PolicyDocument::parse(document, PolicyKind::Identity) {
+                Ok(document) => policies.documents.push(document),
+                Err(_) => policies.unreadable = true,
+            }
+        }
+        Arc::new(policies)
+    }
+}
+
+impl Authorizer {
+    pub(crate) fn new(catalog: Arc<Catalog>) -> Self {
+        Self {
+            catalog,
+            cache: Mutex::default(),
+        }
+    }
+
+    /// What applies to `caller` in this call.
+    pub(crate) async fn grants(
+        &self,
+        call: &Call,
+        caller: &Caller,
+        region: &str,
+    ) -> Result<Grants, CatalogError> {
+        let held = self.held_by(&caller.principal).await?;
+        let mut keys = ContextKeys::of_call(&caller.principal, &call.policy_facts(region));
+        let held_tags = held
+            .tags
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
+        keys.set_tags("aws:PrincipalTag", held_tags);
+        let mut session = None;
+        if let Some(facts) = &caller.session {
+            keys.set_tags("aws:PrincipalTag", borrowed(&facts.tags));
+            let documents = sts::session_policy_documents(&self.catalog, facts).await?;
+            session = documents.as_deref().map(SessionPolicies::read);
+        }
+        Ok(Grants {
+            principal: caller.principal.clone(),
+            held,
+            session,
+            keys,
+        })
+    }
+
+    /// Every account, as of the current version of the identities.
+    pub(crate) async fn accounts(&self) -> Result<Arc<Vec<Account>>, CatalogError> {
+        let version = self.catalog.identity_version();
+        if let Some(accounts) = &self.at(version).accounts {
+            return Ok(Arc::clone(accounts));
+        }
+        let accounts = Arc::new(self.catalog.accounts().await?);
+        let mut cache = self.at(version);
+        if cache.version == version {
+            cache.accounts = Some(Arc::clone(&accounts));
+        }
+        Ok(accounts)
+    }
+
+    async fn held_by(&self, principal: &Principal) -> Result<Arc<HeldPolicies>, CatalogError> {
+        let (account, id) = match principal {
+            Principal::User(user) | Principal::UserSession(UserSession { user, .. }) => {
+                (user.account, &user.id)
+            }
+            Principal::RoleSession(session) => (session.account, &session.role_id),
+            Principal::Root { .. } | Principal::Service { .. } => return Ok(Arc::default()),
+        };
+        let version = self.catalog.identity_version();
+        if let Some(held) = self.at(version).held.get(id) {
+            return Ok(Arc::clone(held));
+        }
+        // An identity that is gone holds nothing, so it may do nothing.
+        let snapshot = self.catalog.identity_snapshot(account, id).await?;
+        let held = Arc::new(snapshot.map_or_else(HeldPolicies::default, |snapshot| {
+            let mut held = HeldPolicies {
+                tags: snapshot
+                    .tags
+                    .iter()
+                    .map(|tag| (tag.key.clone(), tag.value.clone()))
+                    .collect(),
+                ..HeldPolicies::default()
+            };
+            for policy in &snapshot.policies {
+                let document = held.read(policy);
+                held.identity.extend(document);
+            }
+            if let Some(boundary) = &snapshot.boundary {
+                held.boundary = held.read(boundary);
+            }
+            held
+        }));
+        let mut cache = self.at(version);
+        if cache.version == version {
+            cache.held.insert(id.clone(), Arc::clone(&held));
+        }
+        Ok(held)
+    }
+
+    /// The cache, emptied of what belongs to another version.
+    fn at(&self, version: u64) -> std::sync::MutexGuard<'_, Cache> {
+        let mut cache = self.cache.lock().expect("no holder of this lock panics");
+        if cache.version < version || cache.held.len() > ENTRIES_MAX {
+            *cache = Cache {
+                version: version.max(cache.version),
+                ..Cache::default()
+            };
+        }
+        cache
+    }
+}
+
+impl HeldPolicies {
+    fn read(&mut self, policy: &SnapshotPolicy) -> Option<Held> {
+        let held = match policy {
+            SnapshotPolicy::AwsManaged { arn } => {
+                managed_by_arn(arn).map(|policy| Held::Aws(&policy.document))
+            }
+            SnapshotPolicy::Document { document, .. } => {
+                let parsed = PolicyDocument::parse(document, PolicyKind::Identity).ok();
+                parsed.map(|document| Held::Own(Box::new(document)))
+            }
+        };
+        self.unreadable |= held.is_none();
+        held
+    }
+}
+
+impl Grants {
+    /// Decides; `Err` is the message that the refused caller sees.
+    pub(crate) fn decide(&self, question: &Question<'_>) -> Result<(), String> {
+        let mut keys = self.keys.clone();
+        keys.merge(question.keys);
+        keys.set("aws:ResourceAccount", question.resource_account.as_str());
+        let request = RequestContext {
+            action: question.action,
+            resource: question.resource,
+            principal: &self.principal,
+            keys: &keys,
+        };
+        let trust = question
+            .trust_policy
+            .map(|document| PolicyDocument::parse(document, PolicyKind::Trust).ok());
+        let unreadable = self.held.unreadable
+            || matches!(trust, Some(None))
+            || self
+                .session
+                .as_ref()
+                .is_some_and(|session| session.unreadable);
+        let trust = trust.flatten();
+        let identity: Vec<&PolicyDocument> =
+            self.held.identity.iter().map(Held::document).collect();
+        let session: Option<Vec<&PolicyDocument>> = self
+            .session
+            .as_ref()
+            .map(|session| session.documents.iter().collect());
+        let own_account = self.principal.account() == Some(question.resource_account);
+        let sets = PolicySets {
+            identity: &identity,
+            boundary: self.held.boundary.as_ref().map(Held::document),
+            session: session.as_deref(),
+            resource: trust.as_ref(),
+            same_account: own_account || question.resource_agrees,
+        };
+        let mut decision = evaluate(&request, &sets);
+        if unreadable && !self.principal.is_root() {
+            tracing::error!(principal = %self.principal.arn(), "a policy cannot be read");
+            decision = Decision::ImplicitDeny {
+                missing: PolicyLayer::Identity,
+            };
+        }
+        decision.refusal(&request).map_or(Ok(()), Err)
+    }
+
+    /// Decides a question of IAM or STS.
+    pub(crate) fn decide_target(&self, target: &AuthorizationTarget) -> Result<(), String> {
+        let mut keys = ContextKeys::new();
+        let pairs = |tags: &'_ [cairn_catalog::identity::Tag]| -> Vec<(String, String)> {
+            tags.iter()
+                .map(|tag| (tag.key.clone(), tag.value.clone()))
+                .collect()
+        };
+        let resource_tags = pairs(&target.resource_tags);
+        keys.set_tags("aws:ResourceTag", borrowed(&resource_tags));
+        if !target.request_tags.is_empty() {
+            let request_tags = pairs(&target.request_tags);
+            keys.set_request_tags(borrowed(&request_tags));
+        }
+        if !target.tag_keys.is_empty() {
+            keys.set_all("aws:TagKeys", target.tag_keys.iter().map(String::as_str));
+        }
+        for (name, values) in &target.keys {
+            keys.set_all(name, values.iter().map(String::as_str));
+        }
+        self.decide(&Question {
+            action: &target.action,
+            resource: &target.resource,
+            resource_account: target.resource_account,
+            trust_policy: target.trust_policy.as_deref(),
+            keys: &keys,
+            resource_agrees: false,
+        })
+    }
+}
+
+fn borrowed(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    pairs
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+}

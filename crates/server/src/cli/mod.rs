@@ -1,0 +1,39 @@
+//! The command line (DESIGN 3 as the README shows it): one binary, one subcommand for each job.
+
+pub mod ingest;
+mod serve;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use cairn_platform::{Clock, SystemClock};
+use clap::{Parser, Subcommand};
+
+/// AWS CloudTrail and CloudTrail Lake as software you run yourself.
+#[derive(Debug, Parser)]
+#[command(name = "cairn", version, about, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a server: API, event log, event history and the embedded S3 endpoint.
+    Serve(serve::ServeArguments),
+    Ingest(ingest::IngestArguments),
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> anyhow::Result<ExitCode> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    match CommandLine::parse().command {
+        Command::Serve(arguments) => serve::run(&arguments, clock),
+        Command::Ingest(arguments) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(ingest::run(arguments, clock))
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The records of calls to our own API, member by member and in the order that CloudTrail writes them
+//! (SEC-011).
+
+use bytes::Bytes;
+use cairn_model::AccountId;
+use chrono::{DateTime, SecondsFormat};
+use serde_json::{Map, Value, json};
+
+use super::oversize;
+use super::user_identity::RecordedCaller;
+use crate::http::TlsFacts;
+
+/// REC-004: the version that is written now.
+const EVENT_VERSION: &str = "1.11";
+
+/// REC-016, REC-018, REC-020: the longest user agent, error code and error message.
+const TEXT_BYTES_MAX: usize = 1024;
+
+/// A call as it is recorded.
+#[derive(Clone, Debug)]
+pub(crate) struct CallRecord<'a> {
+    pub(crate) caller: RecordedCaller<'a>,
+    /// When the request was completed (REC-008).
+    pub(crate) completed_ms: i64,
+    pub(crate) event_source: &'a str,
+    pub(crate) event_name: &'a str,
+    pub(crate) region: &'a str,
+    pub(crate) source_ip: &'a str,
+    pub(crate) user_agent: Option<&'a str>,
+    /// Name and message of the error that the caller got (SEC-027).
+    pub(crate) error: Option<(&'a str, &'a str)>,
+    /// Null when there are none (REC-023).
+    pub(crate) request_parameters: Value,
+    /// Null for reads, refusals and answers without members (REC-024, SEC-025).
+    pub(crate) response_elements: Value,
+    pub(crate) request_id: &'a str,
+    pub(crate) read_only: bool,
+    pub(crate) resources: &'a [RecordedResource],
+    /// `Management` or `Data`.
+    pub(crate) category: &'static str,
+    pub(crate) tls: Option<TlsFacts>,
+    /// The host that the client asked for.
+    pub(crate) client_host: Option<&'a str>,
+}
+
+/// An entry of `resources` (REC-034).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RecordedResource {
+    pub(crate) account: AccountId,
+    pub(crate) resource_type: String,
+    pub(crate) arn: String,
+}
+
+/// What tells the copies of one record apart (REC-062).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordIds<'a> {
+    pub(crate) event_id: &'a str,
+    /// The account that gets this copy.
+    pub(crate) recipient: AccountId,
+    /// Set if there is more than one copy (REC-063).
+    pub(crate) shared_event_id: Option<&'a str>,
+}
+
+impl CallRecord<'_> {
+    /// The record as JSON. A copy for another account than the caller's shows the caller as that
+    /// account's outsider (REC-065).
+    pub(crate) fn to_json(&self, ids: RecordIds<'_>) -> Bytes {
+        let is_own = self
+            .caller
+            .principal
+            .account()
+            .is_none_or(|account| account == ids.recipient);
+        let identity = if is_own {
+            self.caller.user_identity()
+        } else {
+            self.caller.foreign_identity()
+        };
+        let mut record = Map::new();
+        let mut put = |name: &str, value: Value| {
+            record.insert(name.to_owned(), value);
+        };
+        put("eventVersion", EVENT_VERSION.into());
+        put("userIdentity", identity);
+        put("eventTime", event_time(self.completed_ms).into());
+        put("eventSource", self.event_source.into());
+        put("eventName", self.event_name.into());
+        put("awsRegion", self.region.into());
+        put("sourceIPAddress", self.source_ip.into());
+        if let Some(agent) = self.user_agent {
+            put("userAgent", cut(agent).into());
+        }
+        if let Some((code, message)) = self.error {
+            put("errorCode", cut(code).into());
+            put("errorMessage", cut(message).into());
+        }
+        put("requestParameters", self.request_parameters.clone());
+        put("responseElements", self.response_elements.clone());
+        put("requestID", self.request_id.into());
+        put("eventID", ids.event_id.into());
+        put("readOnly", self.read_only.into());
+        if !self.resources.is_empty() {
+            let resources = self
+                .resources
+                .iter()
+                .map(RecordedResource::to_json)
+                .collect();
+            put("resources", Value::Array(resources));
+        }
+        put("eventType", "AwsApiCall".into());
+        put("managementEvent", (self.category == "Management").into());
+        put("recipientAccountId", ids.recipient.as_str().into());
+        if let Some(shared) = ids.shared_event_id {
+            put("sharedEventID", shared.into());
+        }
+        put("eventCategory", self.category.into());
+        if let Some(tls) = self.tls {
+            put("tlsDetails", self.tls_details(tls));
+        }
+        oversize::fit(record)
+    }
+
+    // REC-051, REC-052: what is not known is left out.
+    fn tls_details(&self, tls: TlsFacts) -> Value {
+        let mut details = Map::new();
+        for (name, value) in [
+            ("tlsVersion", tls.version),
+            ("cipherSuite", tls.cipher_suite),
+            (
+                "clientProvidedHostHeader",
+                self.client_host.unwrap_or_default(),
+            ),
+        ] {
+            if !value.is_empty() {
+                details.insert(name.into(), value.into());
+            }
+        }
+        Value::Object(details)
+    }
+}
+
+impl RecordedResource {
+    fn to_json(&self) -> Value {
+        json!({
+            "accountId": self.account.as_str(),
+            "type": self.resource_type,
+            "ARN": self.arn,
+        })
+    }
+}
+
+/// An event that Cairn itself causes (REC-124 to REC-126).
+#[derive(Clone, Debug)]
+pub(crate) struct ServiceEvent<'a> {
+    pub(crate) account: AccountId,
+    pub(crate) region: &'a str,
+    pub(crate) completed_ms: i64,
+    pub(crate) event_source: &'a str,
+    pub(crate) event_name: &'a str,
+    pub(crate) details: Value,
+}
+
+impl ServiceEvent<'_> {
+    /// The record as JSON.
+    pub(crate) fn to_json(&self, event_id: &str) -> Bytes {
+        let record = json!({
+            "eventVersion": EVENT_VERSION,
+            "userIdentity": {"accountId": self.account.as_str(), "invokedBy": self.event_source},
+            "eventTime": event_time(self.completed_ms),
+            "eventSource": self.event_source,
+            "eventName": self.event_name,
+            "awsRegion": self.region,
+            "sourceIPAddress": self.event_source,
+            "userAgent": self.event_source,
+            "requestParameters": null,
+            "responseElements": null,
+            "eventID": event_id,
+            "readOnly": false,
+            "eventType": "AwsServiceEvent",
+            "managementEvent": true,
+            "recipientAccountId": self.account.as_str(),
+            "serviceEventDetails": self.details,
+            "eventCategory": "Management",
+        });
+        Bytes::from(record.to_string())
+    }
+}
+
+/// `YYYY-MM-DDThh:mm:ssZ` (SEC-015).
+fn event_time(millis: i64) -> String {
+    let time = DateTime::from_timestamp_millis(millis).unwrap_or_default();
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// The longest beginning of a text within the limit that does not split a character.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
+}
+
+#[cfg(test)]
+mod tests;

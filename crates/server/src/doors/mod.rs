@@ -1,0 +1,316 @@
+//! The doors: every way by which an event enters the log. Whatever the way, an event is canonical,
+//! recognised if it came before, durable before anyone hears that it is accepted, and counted.
+
+pub(crate) mod admission;
+mod call_record;
+mod deduplication;
+mod gzip;
+mod outbox;
+mod oversize;
+mod parameters;
+mod put_events;
+mod user_identity;
+
+pub(crate) use call_record::{CallRecord, RecordIds, RecordedResource, ServiceEvent};
+pub(crate) use deduplication::{Deduplication, READER as DEDUPLICATION_READER};
+pub(crate) use outbox::Outbox;
+pub(crate) use parameters::request_parameters;
+pub(crate) use put_events::{
+    Batch, BatchFault, BatchLimits, BatchReader, BatchReport, Conflict, Forbidden, read_batch,
+};
+pub(crate) use user_identity::RecordedCaller;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cairn_eventlog::{AppendError, EventLog, LogRecord, NewRecord, ReadError, RecordKind};
+
+use cairn_model::{
+    AccountId, CanonicalEvent, Completion, EventClass, PartitionId, RecordError, RoutingHeader,
+    Sequence, canonicalize,
+};
+use cairn_platform::{Clock, Entropy};
+use tokio::sync::watch;
+
+use crate::metrics::Metrics;
+use deduplication::{Identifier, Identity, Verdict};
+
+/// The embedded log's one partition.
+pub(crate) const PARTITION: PartitionId = PartitionId(0);
+
+/// Bytes read from the log at a time while the memory of event IDs is rebuilt.
+const REBUILD_READ_BYTES: usize = 4 << 20;
+
+/// An event that is ready for the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared {
+    identity: Identity,
+    class: EventClass,
+    record: NewRecord,
+}
+
+/// What became of one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is durable.
+    Accepted {
+        /// False if no store selects events of its class, so that it is logged and counted only.
+        selected: bool,
+    },
+    /// It was durable before; this is its second acknowledgement.
+    Duplicate,
+    /// Another event with its ID is durable.
+    Conflict,
+}
+
+/// The common way into the log.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    log: Arc<dyn EventLog>,
+    memory: Arc<Deduplication>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    metrics: Arc<Metrics>,
+}
+
+impl Doors {
+    pub(crate) fn new(
+        log: Arc<dyn EventLog>,
+        memory: Arc<Deduplication>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            log,
+            memory,
+            clock,
+            entropy,
+            metrics,
+        }
+    }
+
+    /// Turns canonical events into log records. Cheap to copy into parsing threads.
+    pub(crate) fn preparer(&self) -> Preparer {
+        Preparer {
+            identifier: self.memory.identifier(),
+        }
+    }
+
+    /// A new event ID or request ID.
+    pub(crate) fn new_id(&self) -> String {
+        self.entropy.uuid()
+    }
+
+    /// Event IDs remembered now.
+    pub(crate) fn keys(&self) -> usize {
+        self.memory.keys()
+    }
+
+    /// An own event, from its JSON, which is complete but for what rules can add.
+    pub(crate) fn prepare_own(
+        &self,
+        account: AccountId,
+        json: Bytes,
+    ) -> Result<Prepared, RecordError> {
+        let mut new_event_id = || self.entropy.uuid();
+        let event = canonicalize(
+            &json,
+            &mut Completion {
+                account,
+                new_event_id: &mut new_event_id,
+            },
+        )?;
+        Ok(self.preparer().prepare(event))
+    }
+
+    /// Appends a batch. `Ok` says that every event is durable, or was, or can never be; an error leaves
+    /// the batch to be sent again: what did become durable is then recognised.
+    ///
+    /// The append goes on even if the caller goes away, so that every reservation is settled.
+    pub(crate) async fn append(&self, events: Vec<Prepared>) -> Result<Vec<Outcome>, AppendError> {
+        let identities: Vec<Identity> = events.iter().map(|event| event.identity).collect();
+        let mut events: Vec<Option<Prepared>> = events.into_iter().map(Some).collect();
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; events.len()];
+        let mut open: Vec<usize> = (0..events.len()).collect();
+        while !open.is_empty() {
+            let batch: Vec<Identity> = open.iter().map(|index| identities[*index]).collect();
+            let (verdicts, reservation) = self.memory.admit(&batch);
+            let mut records = Vec::new();
+            let mut waits: Vec<(usize, watch::Receiver<bool>)> = Vec::new();
+            for (index, verdict) in open.iter().copied().zip(verdicts) {
+                outcomes[index] = match verdict {
+                    Verdict::Fresh => events[index].take().map(|event| {
+                        let selected = is_selected(event.class);
+                        records.push(event.record);
+                        Outcome::Accepted { selected }
+                    }),
+                    Verdict::Duplicate => Some(Outcome::Duplicate),
+                    Verdict::Conflict => Some(Outcome::Conflict),
+                    Verdict::Wait(settled) => {
+                        waits.push((index, settled));
+                        None
+                    }
+                };
+            }
+            self.append_reserved(records, reservation).await?;
+            open = Vec::with_capacity(waits.len());
+            for (index, mut settled) in waits {
+                // The sender only goes away by settling.
+                let _ = settled.wait_for(|settled| *settled).await;
+                open.push(index);
+            }
+        }
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+
+    /// Appends control records, which have no event ID to be recognised by.
+    pub(crate) async fn append_control(&self, records: Vec<NewRecord>) -> Result<(), AppendError> {
+        self.log.append_durable(PARTITION, records).await.map(drop)
+    }
+
+    async fn append_reserved(
+        &self,
+        records: Vec<NewRecord>,
+        reservation: deduplication::Reservation,
+    ) -> Result<(), AppendError> {
+        if records.is_empty() {
+            self.memory.settle(reservation, None);
+            return Ok(());
+        }
+        let (log, memory) = (Arc::clone(&self.log), Arc::clone(&self.memory));
+        let (clock, metrics) = (Arc::clone(&self.clock), Arc::clone(&self.metrics));
+        let append = tokio::spawn(async move {
+            let began = clock.monotonic();
+            let appended = log.append_durable(PARTITION, records).await;
+            metrics
+                .append_seconds
+                .observe((clock.monotonic() - began).as_secs_f64());
+            let range = appended.as_ref().ok().cloned();
+            if let Some(released) = memory.settle(reservation, range) {
+                log.advance_reader(PARTITION, deduplication::READER, released);
+            }
+            appended.map(drop)
+        });
+        // A panic in the append leaves the batch in doubt, as a closed log does.
+        append.await.unwrap_or(Err(AppendError::Closed))
+    }
+
+    /// Fills the memory of event IDs from the log and registers it as a reader. Call once, before any
+    /// append; the log keeps what is remembered.
+    pub(crate) async fn rebuild(&self) -> Result<u64, ReadError> {
+        let (start, end) = (self.log.start(PARTITION), self.log.durable_end(PARTITION));
+        let first = Sequence(end.0.saturating_sub(self.memory.keys_max())).max(start);
+        self.log
+            .advance_reader(PARTITION, deduplication::READER, first);
+        let newest_ms = self.newest_accepted_ms(end).await?;
+        let preparer = self.preparer();
+        let (mut position, mut restored) = (first, 0);
+        while position < end {
+            let records = self
+                .log
+                .read(PARTITION, position, REBUILD_READ_BYTES)
+                .await?;
+            let Some(last) = records.last() else { break };
+            position = last.sequence.plus(1);
+            for record in &records {
+                if let Some(identity) = preparer.identify_record(record) {
+                    let age_ms = newest_ms.saturating_sub(record.accepted_ms);
+                    let age = Duration::from_millis(u64::try_from(age_ms).unwrap_or(0));
+                    self.memory.restore(&identity, record.sequence, age);
+                    restored += 1;
+                }
+            }
+        }
+        Ok(restored)
+    }
+
+    async fn newest_accepted_ms(&self, end: Sequence) -> Result<i64, ReadError> {
+        if end <= self.log.start(PARTITION) {
+            return Ok(0);
+        }
+        let records = self.log.read(PARTITION, Sequence(end.0 - 1), 1).await?;
+        Ok(records.last().map_or(0, |record| record.accepted_ms))
+    }
+}
+
+/// Turns canonical events into log records.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Preparer {
+    identifier: Identifier,
+}
+
+impl Preparer {
+    pub(crate) fn prepare(&self, event: CanonicalEvent) -> Prepared {
+        let mut header = Vec::with_capacity(256);
+        event.header.encode(&mut header);
+        Prepared {
+            identity: self.identify(&event.header, &event.json),
+            class: event.header.class,
+            record: NewRecord {
+                kind: RecordKind::Event,
+                header: Bytes::from(header),
+                body: event.json,
+                context: Bytes::new(),
+            },
+        }
+    }
+
+    /// An event that was prepared before and kept as header and body, as in the outbox.
+    pub(crate) fn restore(&self, header: Vec<u8>, body: Vec<u8>) -> Option<Prepared> {
+        let decoded = RoutingHeader::decode(&header).ok()?;
+        let identity = self.identify(&decoded, &body);
+        let class = decoded.class;
+        let record = NewRecord {
+            kind: RecordKind::Event,
+            header: Bytes::from(header),
+            body: Bytes::from(body),
+            context: Bytes::new(),
+        };
+        Some(Prepared {
+            identity,
+            class,
+            record,
+        })
+    }
+
+    fn identify(&self, header: &RoutingHeader<'_>, json: &[u8]) -> Identity {
+        self.identifier.identify(
+            header.account.as_str(),
+            header.region.as_str(),
+            &header.event_id,
+            json,
+        )
+    }
+
+    fn identify_record(&self, record: &LogRecord) -> Option<Identity> {
+        if record.record.kind != RecordKind::Event {
+            return None;
+        }
+        let header = RoutingHeader::decode(&record.record.header).ok()?;
+        Some(self.identify(&header, &record.record.body))
+    }
+}
+
+impl Prepared {
+    /// Header and body as the outbox keeps them.
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<u8>) {
+        (self.record.header.to_vec(), self.record.body.to_vec())
+    }
+
+    /// Size of what is stored.
+    pub(crate) fn bytes(&self) -> u64 {
+        let bytes = self.record.header.len() + self.record.body.len();
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+}
+
+/// Event history takes management events, its twin table Insights events; other classes wait for event
+/// data stores and trails, which select them.
+fn is_selected(class: EventClass) -> bool {
+    match class {
+        EventClass::Management | EventClass::Insight => true,
+        EventClass::Data | EventClass::NetworkActivity => false,
+    }
+}

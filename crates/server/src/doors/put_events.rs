@@ -1,0 +1,248 @@
+//! `POST /events`: from a body to events that are ready for the log, and from their outcomes to the
+//! answer. One pass over the bytes; events stay slices of the body. Runs off the async threads.
+
+use bytes::Bytes;
+use cairn_model::json::Document;
+use cairn_model::{AccountId, Region, split_batch};
+use cairn_model::{Completion, canonicalize};
+use cairn_platform::Entropy;
+use serde::Serialize;
+
+use super::gzip::{self, GzipError};
+use super::{Outcome, Prepared, Preparer};
+
+/// Code of an event whose ID belongs to another event (as PutAuditEvents names it).
+const DUPLICATED_ID: &str = "DuplicatedAuditEventId";
+
+/// Limits of one call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BatchLimits {
+    pub(crate) body_bytes_max: usize,
+    pub(crate) events_max: usize,
+    pub(crate) gzip_ratio_max: usize,
+}
+
+/// Why a whole body was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BatchFault {
+    /// It is not a batch; the text says why.
+    Malformed(String),
+    /// It is larger than a call may be.
+    TooLarge(String),
+}
+
+/// One event that was not taken, as the answer lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Refusal {
+    /// Its place in the batch, from 0.
+    pub(crate) index: usize,
+    #[serde(rename = "eventID")]
+    pub(crate) event_id: Option<String>,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+/// Why events of an account and Region are not taken from a caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Forbidden {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+/// Decides for an account and Region whether the caller may write events for it.
+pub(crate) type Gate<'a> = dyn FnMut(AccountId, &Region) -> Result<(), Forbidden> + 'a;
+
+/// A batch that has been read.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) events: Vec<Prepared>,
+    places: Vec<Place>,
+    refused: Vec<Refusal>,
+}
+
+#[derive(Debug)]
+struct Place {
+    index: usize,
+    event_id: String,
+    account: AccountId,
+    region: Region,
+}
+
+/// The answer, and what the audit needs of it.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct BatchReport {
+    /// Events that are durable now, those without a store included.
+    pub(crate) accepted: u64,
+    /// Events that were durable before.
+    pub(crate) duplicates: u64,
+    /// Accepted events that no store selects.
+    pub(crate) unselected: u64,
+    pub(crate) refused: Vec<Refusal>,
+    /// Events refused because another event has their ID.
+    #[serde(skip)]
+    pub(crate) conflicts: Vec<Conflict>,
+    #[serde(skip)]
+    pub(crate) accepted_bytes: u64,
+}
+
+/// An event whose ID belongs to another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Conflict {
+    pub(crate) account: AccountId,
+    pub(crate) region: Region,
+    pub(crate) event_id: String,
+}
+
+/// What reading a batch needs besides its bytes.
+pub(crate) struct BatchReader<'a> {
+    pub(crate) limits: BatchLimits,
+    pub(crate) preparer: Preparer,
+    /// Stands for `recipientAccountId` where an event has none.
+    pub(crate) account: AccountId,
+    pub(crate) entropy: &'a dyn Entropy,
+    pub(crate) gate: &'a mut Gate<'a>,
+}
+
+/// Reads a body: decompresses, splits, checks, completes and prepares. Events that cannot be taken are
+/// refused one by one; the rest goes on.
+pub(crate) fn read_batch(
+    body: Bytes,
+    is_gzip: bool,
+    reader: BatchReader<'_>,
+) -> Result<Batch, BatchFault> {
+    let body = if is_gzip {
+        decompress(&body, reader.limits)?
+    } else {
+        body
+    };
+    if body.len() > reader.limits.body_bytes_max {
+        return Err(too_large(reader.limits));
+    }
+    let sources = split_batch(&body, reader.limits.events_max)
+        .map_err(|error| BatchFault::Malformed(error.to_string()))?;
+    let mut batch = Batch {
+        events: Vec::with_capacity(sources.len()),
+        places: Vec::with_capacity(sources.len()),
+        refused: Vec::new(),
+    };
+    let mut new_event_id = || reader.entropy.uuid();
+    let mut completion = Completion {
+        account: reader.account,
+        new_event_id: &mut new_event_id,
+    };
+    let mut gates: Vec<(AccountId, Region, Result<(), Forbidden>)> = Vec::new();
+    for (index, source) in sources.into_iter().enumerate() {
+        let event = match canonicalize(&source, &mut completion) {
+            Ok(event) => event,
+            Err(error) => {
+                batch.refused.push(Refusal {
+                    index,
+                    event_id: event_id_of(&source),
+                    code: error.code(),
+                    message: error.to_string(),
+                });
+                continue;
+            }
+        };
+        let (account, region) = (event.header.account, event.header.region.clone());
+        let event_id = event.header.event_id.clone().into_owned();
+        // A batch names few accounts and Regions: a list is faster than a map.
+        let known = gates.iter().find(|(a, r, _)| *a == account && *r == region);
+        let verdict = match known {
+            Some((_, _, verdict)) => verdict.clone(),
+            None => {
+                let verdict = (reader.gate)(account, &region);
+                gates.push((account, region.clone(), verdict.clone()));
+                verdict
+            }
+        };
+        match verdict {
+            Ok(()) => {
+                batch.events.push(reader.preparer.prepare(event));
+                batch.places.push(Place {
+                    index,
+                    event_id,
+                    account,
+                    region,
+                });
+            }
+            Err(Forbidden { code, message }) => {
+                let event_id = Some(event_id);
+                batch.refused.push(Refusal {
+                    index,
+                    event_id,
+                    code,
+                    message,
+                });
+            }
+        }
+    }
+    Ok(batch)
+}
+
+impl Batch {
+    /// The report on a batch without any event that can be appended, or after appending, with one
+    /// outcome for each of its events.
+    pub(crate) fn report(mut self, sizes: &[u64], outcomes: &[Outcome]) -> BatchReport {
+        let mut report = BatchReport::default();
+        for ((place, outcome), bytes) in self.places.into_iter().zip(outcomes).zip(sizes) {
+            match outcome {
+                Outcome::Accepted { selected } => {
+                    report.accepted += 1;
+                    report.unselected += u64::from(!selected);
+                    report.accepted_bytes += bytes;
+                }
+                Outcome::Duplicate => report.duplicates += 1,
+                Outcome::Conflict => {
+                    let Place {
+                        index,
+                        event_id,
+                        account,
+                        region,
+                    } = place;
+                    self.refused.push(Refusal {
+                        index,
+                        event_id: Some(event_id.clone()),
+                        code: DUPLICATED_ID,
+                        message: "another event with this eventID was accepted before".into(),
+                    });
+                    report.conflicts.push(Conflict {
+                        account,
+                        region,
+                        event_id,
+                    });
+                }
+            }
+        }
+        self.refused.sort_by_key(|refusal| refusal.index);
+        report.refused = self.refused;
+        report
+    }
+}
+
+fn decompress(body: &Bytes, limits: BatchLimits) -> Result<Bytes, BatchFault> {
+    match gzip::decompress(body, limits.body_bytes_max, limits.gzip_ratio_max) {
+        Ok(text) => Ok(Bytes::from(text)),
+        Err(GzipError::TooLarge) => Err(too_large(limits)),
+        Err(GzipError::Malformed) => Err(BatchFault::Malformed(
+            "the body is not a complete gzip stream".into(),
+        )),
+        Err(GzipError::Ratio) => {
+            let ratio = limits.gzip_ratio_max;
+            let text = format!("the body grows to more than {ratio} times its compressed size");
+            Err(BatchFault::Malformed(text))
+        }
+    }
+}
+
+fn too_large(limits: BatchLimits) -> BatchFault {
+    let max = limits.body_bytes_max;
+    BatchFault::TooLarge(format!("the body is larger than {max} bytes"))
+}
+
+/// The ID of an event that was refused for another reason, so that its producer can find it.
+fn event_id_of(source: &Bytes) -> Option<String> {
+    let document = Document::parse(source).ok()?;
+    let id = document.root().get("eventID")?.as_str()?.into_owned();
+    (id.len() <= 128).then_some(id)
+}

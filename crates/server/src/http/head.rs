@@ -1,0 +1,106 @@
+//! Checks of a request's head that HTTP leaves to the application: a head that two parties could read
+//! differently is refused and its connection closed (A3).
+
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Version};
+
+/// `Err` says, in a few words of our own, why the head is refused.
+pub(crate) fn check_head(head: &Parts) -> Result<(), &'static str> {
+    let is_http1 = head.version < Version::HTTP_2;
+    // Bodies have a declared length here. Refusing every Transfer-Encoding leaves no second reading of
+    // where a body ends: the HTTP library drops Content-Length when both are present.
+    if head.headers.contains_key(TRANSFER_ENCODING) {
+        return Err("Transfer-Encoding is not accepted; send Content-Length");
+    }
+    if head.headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
+        return Err("more than one Content-Length");
+    }
+    if head.method == Method::CONNECT {
+        return Err("CONNECT is not accepted");
+    }
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err("more than one Host");
+    }
+    if is_http1 {
+        if host.is_none() && head.version == Version::HTTP_11 {
+            return Err("Host is missing");
+        }
+        if head.uri.authority().is_some() {
+            return Err("the request target must be a path");
+        }
+    } else if let (Some(host), Some(authority)) = (host, head.uri.authority())
+        && host.as_bytes() != authority.as_str().as_bytes()
+    {
+        return Err("Host and :authority differ");
+    }
+    Ok(())
+}
+
+/// Headers as plain values, names in lower case, in order, duplicates kept. Values that are not UTF-8
+/// cannot be signed by any client; they are kept readable for logs and policies.
+pub(crate) fn header_values(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+        .collect()
+}
+
+/// The host that the client asked for, as it wrote it.
+pub(crate) fn client_host(head: &Parts) -> Option<String> {
+    let header = head.headers.get(HOST).and_then(|value| value.to_str().ok());
+    header
+        .or_else(|| head.uri.authority().map(http::uri::Authority::as_str))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(version: Version, uri: &str, headers: &[(&str, &str)], expected: Option<&str>) {
+        let mut builder = http::Request::builder().version(version).uri(uri);
+        for (name, value) in headers {
+            builder = builder.header(*name, *value);
+        }
+        let (parts, ()) = builder.body(()).expect("a request").into_parts();
+        assert_eq!(check_head(&parts).err(), expected);
+    }
+
+    // Proves: A3
+    #[test]
+    fn heads_with_two_readings_are_refused() {
+        let h1 = Version::HTTP_11;
+        check(h1, "/", &[("host", "a")], None);
+        check(h1, "/", &[], Some("Host is missing"));
+        check(
+            h1,
+            "/",
+            &[("host", "a"), ("host", "b")],
+            Some("more than one Host"),
+        );
+        check(
+            h1,
+            "http://a/",
+            &[("host", "a")],
+            Some("the request target must be a path"),
+        );
+        check(
+            h1,
+            "/",
+            &[("host", "a"), ("transfer-encoding", "chunked")],
+            Some("Transfer-Encoding is not accepted; send Content-Length"),
+        );
+        check(Version::HTTP_2, "https://a/", &[], None);
+        check(Version::HTTP_2, "https://a/", &[("host", "a")], None);
+        check(
+            Version::HTTP_2,
+            "https://a/",
+            &[("host", "b")],
+            Some("Host and :authority differ"),
+        );
+    }
+}

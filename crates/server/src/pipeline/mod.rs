@@ -1,0 +1,445 @@
+//! What happens to a request: check its head, authenticate, read the body, then the way of its
+//! protocol: route, validate, authorize, handle, record, answer. The order is in this one file.
+
+mod call;
+mod events_call;
+mod json_calls;
+mod open_routes;
+mod query_calls;
+mod recording;
+
+pub(crate) use call::Call;
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+use cairn_api::{ApiError, ErrorCode, Protocol, Service};
+use cairn_eventlog::{AppendError, SegmentedLog};
+use cairn_lake::Lake;
+use cairn_platform::Clock;
+use futures::FutureExt;
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+
+use crate::authenticate::{self, Authenticator, CalledService, Claim, NotAuthenticated};
+use crate::authorize::Authorizer;
+use crate::config::Config;
+use crate::doors::admission::RateLimit;
+use crate::doors::{Doors, Outbox};
+use crate::http::{
+    Answer, BodyBudget, BodyError, ConnectionFacts, Handler, HeldBody, ResponseBody, check_head,
+};
+use crate::metrics::{CallLabels, Metrics, signed};
+use crate::operations::Operations;
+use crate::query_protocol::{Caller, QueryService, World, error_xml};
+
+/// The path of the ingest door.
+const EVENTS_PATH: &str = "/events";
+/// Bytes of an unwanted body that are read and thrown away, so that the client can read its answer.
+const DRAIN_BYTES_MAX: usize = 64 << 20;
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a client should wait before it tries again, in seconds.
+const RETRY_AFTER_S: u32 = 1;
+
+/// Everything that answering requests needs.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) config: Arc<Config>,
+    pub(crate) world: Arc<World>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) authorizer: Arc<Authorizer>,
+    pub(crate) operations: Operations,
+    pub(crate) doors: Arc<Doors>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) log: Arc<SegmentedLog>,
+    pub(crate) lake: Arc<Lake>,
+    pub(crate) bodies: BodyBudget,
+    pub(crate) parsing: Arc<Semaphore>,
+    pub(crate) api_rate: RateLimit<String>,
+    pub(crate) ingest_rate: RateLimit<String>,
+    pub(crate) connections: ConnectionCount,
+    pub(crate) started: Duration,
+}
+
+/// Tells how many connections are open.
+pub(crate) struct ConnectionCount(pub(crate) Box<dyn Fn() -> usize + Send + Sync>);
+
+impl fmt::Debug for ConnectionCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConnectionCount({})", (self.0)())
+    }
+}
+
+/// The server as the listener sees it.
+#[derive(Debug)]
+pub(crate) struct Pipeline(pub(crate) Arc<Server>);
+
+#[async_trait]
+impl Handler for Pipeline {
+    async fn handle(
+        &self,
+        connection: &ConnectionFacts,
+        request: Request<Incoming>,
+    ) -> Response<ResponseBody> {
+        let server = &self.0;
+        let (head, body) = request.into_parts();
+        let is_http1 = head.version < http::Version::HTTP_2;
+        let request_id = server.doors.new_id();
+        let moment = (
+            request_id.clone(),
+            server.clock.monotonic(),
+            server.clock.now_ms(),
+        );
+        if let Err(reason) = check_head(&head) {
+            let body = Bytes::from(format!("{reason}\n"));
+            let answer = Answer::new(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", body);
+            return answer.and_close().into_response(&request_id, is_http1);
+        }
+        let proxies = &server.config.http.trusted_proxies;
+        let call = Call::new(&head, connection, proxies, moment);
+        let answered = AssertUnwindSafe(server.answer(&head.method, &call, body)).catch_unwind();
+        let answer = answered.await.unwrap_or_else(|_| {
+            // The panic's own text went to standard error; this ties it to the request.
+            server.metrics.panics.inc();
+            tracing::error!(request.id = request_id, "a handler panicked");
+            failure(&call, &ApiError::internal_failure())
+        });
+        answer.into_response(&request_id, is_http1)
+    }
+}
+
+impl Server {
+    async fn answer(
+        self: &Arc<Self>,
+        method: &http::Method,
+        call: &Call,
+        body: Incoming,
+    ) -> Answer {
+        if let Some(answer) = open_routes::answer(self, method, call).await {
+            return answer;
+        }
+        let claim = match self.authenticator.claim(call).await {
+            Ok(claim) => claim,
+            Err(error) => {
+                self.drain(body).await;
+                return self.not_authenticated(call, &error);
+            }
+        };
+        let (service, region) = (claim.service, claim.region.clone());
+        let bytes_max = match service {
+            CalledService::CloudTrailData if call.path == EVENTS_PATH => {
+                self.config.ingest.body_bytes_max
+            }
+            _ => self.config.http.api_body_bytes_max,
+        };
+        let (caller, body) = match self.verified(call, claim, body, bytes_max).await {
+            Ok(verified) => verified,
+            Err(answer) => return answer,
+        };
+        let (answer, labels, code) = match self.admit(call, service, &caller) {
+            Ok(()) => self.dispatch(call, service, &region, &caller, body).await,
+            Err(error) => {
+                let labels = CallLabels {
+                    service: service_name(service),
+                    operation: "unknown",
+                };
+                (
+                    query_failure(call, service, &error),
+                    labels,
+                    error.code.name(),
+                )
+            }
+        };
+        let took = self.clock.monotonic().saturating_sub(call.began);
+        self.metrics.answered(&labels, code, took);
+        tracing::debug!(
+            request.id = call.request_id,
+            service = labels.service,
+            operation = labels.operation,
+            code,
+            took_ms = signed(took.as_millis()),
+            "answered"
+        );
+        answer
+    }
+
+    /// Reads the body and compares the signature with it.
+    async fn verified(
+        &self,
+        call: &Call,
+        claim: Claim,
+        body: Incoming,
+        bytes_max: usize,
+    ) -> Result<(Caller, HeldBody), Answer> {
+        use http_body::Body;
+        let service = claim.service;
+        let declared = body.size_hint().exact();
+        if declared.is_some_and(|length| usize::try_from(length).is_ok_and(|l| l > bytes_max)) {
+            self.drain(body).await;
+            let error = body_failure(BodyError::TooLarge);
+            return Err(query_failure(call, service, &error).and_close());
+        }
+        let timeout = self.config.http.body_read_timeout;
+        let body = self
+            .bodies
+            .read(body, bytes_max, timeout, &*self.clock)
+            .await;
+        let body = body.map_err(|error| {
+            self.metrics.not_admitted(match error {
+                BodyError::TooLarge => "body-too-large",
+                BodyError::NoRoom => "no-memory",
+                BodyError::TimedOut => "body-too-slow",
+                BodyError::Interrupted => "body-interrupted",
+            });
+            query_failure(call, service, &body_failure(error)).and_close()
+        })?;
+        let hash = hex(digest(&SHA256, &body.bytes).as_ref());
+        match self.authenticator.verify(claim, &hash) {
+            Ok(caller) => Ok((caller, body)),
+            Err(error) => Err(self.not_authenticated(call, &error)),
+        }
+    }
+
+    async fn dispatch(
+        self: &Arc<Self>,
+        call: &Call,
+        service: CalledService,
+        region: &cairn_model::Region,
+        caller: &Caller,
+        body: HeldBody,
+    ) -> (Answer, CallLabels, &'static str) {
+        match service {
+            CalledService::CloudTrail => {
+                let request = (Service::CloudTrail, body.bytes.clone());
+                json_calls::answer(self, call, caller, region, request).await
+            }
+            CalledService::CloudTrailData if call.path == EVENTS_PATH && call.method == "POST" => {
+                events_call::answer(self, call, caller, region, body).await
+            }
+            CalledService::CloudTrailData => {
+                let request = (Service::CloudTrailData, body.bytes.clone());
+                json_calls::answer(self, call, caller, region, request).await
+            }
+            CalledService::Query(service) => {
+                let request = (service, body.bytes.clone());
+                query_calls::answer(self, call, caller, region, request).await
+            }
+        }
+    }
+
+    /// Rates by principal (R18). Refusals here are counted, not recorded: recording them would let a
+    /// caller without quota fill the log.
+    fn admit(&self, call: &Call, service: CalledService, caller: &Caller) -> Result<(), ApiError> {
+        let is_ingest = service == CalledService::CloudTrailData && call.path == EVENTS_PATH;
+        let rate = if is_ingest {
+            &self.ingest_rate
+        } else {
+            &self.api_rate
+        };
+        if rate.admit(caller.principal.principal_id()) {
+            return Ok(());
+        }
+        self.metrics.not_admitted("rate");
+        Err(ApiError::new(
+            ErrorCode::ThrottlingException,
+            "Rate exceeded",
+        ))
+    }
+
+    /// Reads an unwanted body without keeping it: a client that is still sending reads no answer.
+    async fn drain(&self, mut body: Incoming) {
+        let drained = async {
+            let mut left = DRAIN_BYTES_MAX;
+            while let Some(Ok(frame)) = body.frame().await {
+                left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        tokio::select! {
+            () = drained => {}
+            () = self.clock.sleep(DRAIN_TIMEOUT) => {}
+        }
+    }
+
+    fn not_authenticated(&self, call: &Call, error: &NotAuthenticated) -> Answer {
+        match error {
+            NotAuthenticated::Refused(error) => {
+                let (answer, reason) = authenticate::refusal(error);
+                self.metrics.authentication_failed(reason);
+                tracing::info!(
+                    request.id = call.request_id,
+                    source.ip = call.source_ip.map(tracing::field::display),
+                    reason,
+                    "a request was not authenticated"
+                );
+                failure(call, &answer)
+            }
+            NotAuthenticated::Failed(error) => {
+                failure(call, &self.internal(call, "authenticating", error))
+            }
+        }
+    }
+
+    /// What a caller learns of a failure of ours; the log has the cause under the same request ID.
+    pub(crate) fn internal(
+        &self,
+        call: &Call,
+        during: &'static str,
+        error: &dyn std::error::Error,
+    ) -> ApiError {
+        tracing::error!(request.id = call.request_id, during, error = %error, "a call failed");
+        ApiError::internal_failure()
+    }
+
+    /// What a caller learns when the event log did not take what it had to take.
+    pub(crate) fn not_recorded(&self, call: &Call, error: &AppendError) -> ApiError {
+        self.metrics.calls_not_recorded.inc();
+        tracing::warn!(request.id = call.request_id, error = %error, "the event log took no record");
+        match error {
+            AppendError::RefusedBusy => {
+                ApiError::new(ErrorCode::ThrottlingException, "The event log is busy.")
+            }
+            AppendError::RefusedTooLarge { .. } => ApiError::new(
+                ErrorCode::RequestEntityTooLargeException,
+                "The batch is larger than the event log takes.",
+            ),
+            AppendError::RefusedNoSpace => {
+                ApiError::new(ErrorCode::ServiceUnavailable, "The event log has no room.")
+            }
+            AppendError::Poisoned { .. } | AppendError::Closed => ApiError::new(
+                ErrorCode::ServiceUnavailable,
+                "The event log is not available.",
+            ),
+        }
+    }
+
+    /// Reads the gauges from the parts of the server.
+    pub(crate) async fn refresh_gauges(&self) {
+        let gauges = self.metrics.gauges();
+        gauges.connections.set(signed((self.connections.0)()));
+        gauges.in_flight_bytes.set(signed(self.bodies.held_bytes()));
+        gauges.deduplication_keys.set(signed(self.doors.keys()));
+        gauges.uptime_seconds.set(
+            self.clock
+                .monotonic()
+                .saturating_sub(self.started)
+                .as_secs_f64(),
+        );
+        if let Ok(entries) = self.world.catalog.outbox_depth().await {
+            gauges.outbox_entries.set(signed(entries));
+        }
+        let log = self.log.status();
+        gauges.log_bytes.set(signed(log.bytes));
+        gauges.log_segments.set(signed(log.segments));
+        gauges.log_queue_bytes.set(signed(log.queue_bytes));
+        gauges.log_start.set(signed(log.start.0));
+        gauges.log_end.set(signed(log.end.0));
+        gauges.log_poisoned.set(i64::from(log.poisoned.is_some()));
+        for (reader, position) in &log.readers {
+            self.metrics
+                .set_reader_lag(reader, log.end.0.saturating_sub(position.0));
+        }
+        let lake = self.lake.status();
+        self.metrics
+            .set_reader_lag("lake-visible", lake.lag_records);
+        gauges
+            .lake_hot_bytes
+            .set(signed(lake.tables.iter().map(|t| t.hot_bytes).sum::<u64>()));
+        gauges.lake_commits.set(signed(lake.counts.commits));
+        gauges.lake_quarantined.set(signed(lake.counts.quarantined));
+        gauges.lake_too_old.set(signed(lake.counts.too_old));
+        for table in &lake.tables {
+            let rows = table.committed_rows + table.hot_rows;
+            self.metrics
+                .set_store(table.table.as_str(), rows, table.visible_end.0);
+        }
+    }
+
+    /// Why the server should not get requests now; `None` if it should.
+    pub(crate) async fn not_ready(&self) -> Option<&'static str> {
+        let status = self.log.status();
+        if status.poisoned.is_some() {
+            return Some("the event log has failed");
+        }
+        if status.no_space {
+            return Some("the event log has no room");
+        }
+        if self.world.catalog.outbox_depth().await.is_err() {
+            return Some("the catalog cannot be read");
+        }
+        None
+    }
+}
+
+/// The answer to an error, in the protocol that the call seems to speak.
+pub(crate) fn failure(call: &Call, error: &ApiError) -> Answer {
+    let rendered = cairn_api::answer::failure(call.protocol, error, &call.request_id);
+    let status =
+        StatusCode::from_u16(rendered.status).expect("the error table's statuses are valid");
+    let mut answer = Answer::new(status, rendered.content_type, Bytes::from(rendered.body));
+    answer.error_type = rendered.error_type;
+    answer.retry_after = error.is_retryable().then_some(RETRY_AFTER_S);
+    answer
+}
+
+/// As `failure`, in XML for the services that speak it whatever the head looked like.
+fn query_failure(call: &Call, service: CalledService, error: &ApiError) -> Answer {
+    let CalledService::Query(service) = service else {
+        return failure(call, error);
+    };
+    let name = error.wire_name(Protocol::Query);
+    let body = error_xml(service, name, &error.message, &call.request_id);
+    let mut answer = failure(call, error);
+    answer.status = StatusCode::from_u16(error.http_status(Protocol::Query))
+        .expect("the error table's statuses are valid");
+    answer.content_type = "text/xml";
+    answer.body = Bytes::from(body);
+    answer.error_type = Some(name);
+    answer
+}
+
+fn body_failure(error: BodyError) -> ApiError {
+    match error {
+        BodyError::TooLarge => ApiError::new(
+            ErrorCode::RequestEntityTooLargeException,
+            "The request body is larger than this operation takes.",
+        ),
+        BodyError::NoRoom => ApiError::new(
+            ErrorCode::ThrottlingException,
+            "Too many requests are in progress. Try again later.",
+        ),
+        BodyError::TimedOut | BodyError::Interrupted => ApiError::new(
+            ErrorCode::RequestTimeoutException,
+            "The request body did not arrive in time.",
+        ),
+    }
+}
+
+fn service_name(service: CalledService) -> &'static str {
+    match service {
+        CalledService::CloudTrail => Service::CloudTrail.signing_name(),
+        CalledService::CloudTrailData => Service::CloudTrailData.signing_name(),
+        CalledService::Query(QueryService::Iam) => QueryService::Iam.scope_name(),
+        CalledService::Query(QueryService::Sts) => QueryService::Sts.scope_name(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
+        .collect()
+}

@@ -1,0 +1,55 @@
+//! The two routes that need no credentials: health and, within limits, metrics (A6).
+
+use std::net::IpAddr;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use bytes::Bytes;
+use http::{Method, StatusCode};
+
+use super::{Call, Server};
+use crate::http::Answer;
+
+/// The answer, if the request is for one of the open routes.
+pub(super) async fn answer(server: &Server, method: &Method, call: &Call) -> Option<Answer> {
+    match (method, call.path.as_str()) {
+        (&Method::GET | &Method::HEAD, "/healthz") => Some(health(server).await),
+        (&Method::GET, "/metrics") => Some(metrics(server, call).await),
+        _ => None,
+    }
+}
+
+async fn health(server: &Server) -> Answer {
+    match server.not_ready().await {
+        None => Answer::text(StatusCode::OK, "ok\n"),
+        Some(reason) => {
+            let body = Bytes::from(format!("{reason}\n"));
+            Answer::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "text/plain; charset=utf-8",
+                body,
+            )
+        }
+    }
+}
+
+async fn metrics(server: &Server, call: &Call) -> Answer {
+    if !may_see_metrics(server, call) {
+        return Answer::text(StatusCode::FORBIDDEN, "metrics need the configured token\n");
+    }
+    server.refresh_gauges().await;
+    let body = Bytes::from(server.metrics.write());
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Answer::new(StatusCode::OK, content_type, body)
+}
+
+/// With a token, who knows it; without, loopback peers of a loopback listener.
+fn may_see_metrics(server: &Server, call: &Call) -> bool {
+    let Some(token) = &server.config.http.metrics_token else {
+        let is_local = |address: IpAddr| address.to_canonical().is_loopback();
+        return is_local(server.config.listen.ip()) && is_local(call.peer_ip);
+    };
+    let given = call
+        .header("authorization")
+        .and_then(|value| value.strip_prefix("Bearer "));
+    given.is_some_and(|given| verify_slices_are_equal(given.as_bytes(), token.as_bytes()).is_ok())
+}

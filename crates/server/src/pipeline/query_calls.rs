@@ -1,0 +1,287 @@
+//! Calls to IAM and STS: parse, authorize, run, record, answer. A mutation, its event and the answer
+//! belong together: the event is committed with the effect, and the answer waits until the event log
+//! holds it (R21).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use cairn_catalog::{CatalogError, OutboxEntry, OutboxRecord};
+use cairn_eventlog::RecordKind;
+use cairn_model::Region;
+use http::StatusCode;
+use serde_json::Value;
+
+use super::recording::{self, Happened};
+use super::{Call, Server};
+use crate::doors::{Prepared, RecordedResource};
+use crate::http::Answer;
+use crate::metrics::CallLabels;
+use crate::query_protocol::{
+    Caller, QueryAnswer, QueryError, QueryErrorCode, QueryInput, QueryOperation, QueryRequest,
+    QueryService,
+};
+
+/// How long the answer to a mutation waits for the event log.
+const LOG_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Who calls from where, for the functions below.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    server: &'a Server,
+    call: &'a Call,
+    caller: &'a Caller,
+    region: &'a Region,
+}
+
+/// Answers a call to IAM or STS.
+pub(super) async fn answer(
+    server: &Server,
+    call: &Call,
+    caller: &Caller,
+    region: &Region,
+    (service, body): (QueryService, Bytes),
+) -> (Answer, CallLabels, &'static str) {
+    let context = Context {
+        server,
+        call,
+        caller,
+        region,
+    };
+    let named = QueryRequest::operation_named_in(service, &body);
+    let labels = CallLabels {
+        service: service.scope_name(),
+        operation: named.map_or("unknown", |operation| operation.name),
+    };
+    let outcome = match QueryRequest::parse(service, &body) {
+        Ok(request) => context.run(request.operation, &request.input).await,
+        Err(error) => match named {
+            Some(operation) => Err(context.refuse(operation, Value::Null, error).await),
+            // Without a name there is nothing to record.
+            None => Err(error),
+        },
+    };
+    match outcome {
+        Ok(xml) => (
+            Answer::new(StatusCode::OK, "text/xml", Bytes::from(xml)),
+            labels,
+            "ok",
+        ),
+        Err(error) => {
+            let status = StatusCode::from_u16(error.http_status())
+                .expect("the protocol's table holds valid statuses");
+            let body = Bytes::from(error.xml(service, &call.request_id));
+            let mut answer = Answer::new(status, "text/xml", body);
+            answer.error_type = Some(error.code.wire_name());
+            (answer, labels, error.code.wire_name())
+        }
+    }
+}
+
+impl Context<'_> {
+    async fn run(
+        &self,
+        operation: &'static QueryOperation,
+        input: &QueryInput,
+    ) -> Result<String, QueryError> {
+        let parameters = operation.request_parameters(input);
+        if let Err(error) = self.authorize(operation, input).await {
+            return Err(self.refuse(operation, parameters, error).await);
+        }
+        let ran = if operation.is_write() {
+            self.write(operation, input, &parameters).await
+        } else {
+            self.read(operation, input, &parameters).await
+        };
+        match ran {
+            Ok(answer) => Ok(answer.xml(operation, &self.call.request_id)),
+            Err(Stopped::Refused(error)) => Err(self.refuse(operation, parameters, error).await),
+            Err(Stopped::NotRecorded(error)) => Err(error),
+        }
+    }
+
+    async fn authorize(
+        &self,
+        operation: &'static QueryOperation,
+        input: &QueryInput,
+    ) -> Result<(), QueryError> {
+        let Context {
+            server,
+            call,
+            caller,
+            region,
+        } = *self;
+        let catalog = &server.world.catalog;
+        let mut transaction = catalog.read().await.map_err(QueryError::from_catalog)?;
+        let targets = operation
+            .authorization_targets(input, caller, &mut transaction)
+            .await?;
+        drop(transaction);
+        let grants = server
+            .authorizer
+            .grants(call, caller, region.as_str())
+            .await
+            .map_err(QueryError::from_catalog)?;
+        for target in &targets {
+            grants
+                .decide_target(target)
+                .map_err(|message| QueryError::new(QueryErrorCode::AccessDenied, message))?;
+        }
+        Ok(())
+    }
+
+    async fn read(
+        &self,
+        operation: &'static QueryOperation,
+        input: &QueryInput,
+        parameters: &Value,
+    ) -> Result<QueryAnswer, Stopped> {
+        let world = &self.server.world;
+        let mut transaction = world.catalog.read().await.map_err(Stopped::from_catalog)?;
+        let answer = operation
+            .run_read(world, self.caller, input, &mut transaction)
+            .await
+            .map_err(Stopped::Refused)?;
+        drop(transaction);
+        let events = self.success_events(operation, parameters, &answer);
+        recording::append(&self.server.doors, events)
+            .await
+            .map_err(|error| self.not_recorded(&error))?;
+        Ok(answer)
+    }
+
+    async fn write(
+        &self,
+        operation: &'static QueryOperation,
+        input: &QueryInput,
+        parameters: &Value,
+    ) -> Result<QueryAnswer, Stopped> {
+        let world = &self.server.world;
+        let mut transaction = world.catalog.begin().await.map_err(Stopped::from_catalog)?;
+        let answer = operation
+            .run_write(world, self.caller, input, &mut transaction)
+            .await
+            .map_err(Stopped::Refused)?;
+        let events = self.success_events(operation, parameters, &answer);
+        let entry = outbox_entry(events);
+        let id = transaction
+            .enqueue(entry)
+            .await
+            .map_err(Stopped::from_catalog)?;
+        transaction.commit().await.map_err(Stopped::from_catalog)?;
+        if self.server.outbox.wait_for(id, LOG_PATIENCE).await {
+            return Ok(answer);
+        }
+        self.server.metrics.calls_not_recorded.inc();
+        let message =
+            "The change was made but is not recorded yet. It will be; check before you repeat it.";
+        let error = QueryError::new(QueryErrorCode::ServiceUnavailable, message);
+        Err(Stopped::NotRecorded(error))
+    }
+
+    /// Records a refusal and hands the error back, or the error of recording it.
+    async fn refuse(
+        &self,
+        operation: &'static QueryOperation,
+        parameters: Value,
+        error: QueryError,
+    ) -> QueryError {
+        let refused = Some((error.recorded_code(), error.message.as_str()));
+        let events = self.events(operation, parameters, Value::Null, refused, None);
+        match recording::append(&self.server.doors, events).await {
+            Ok(()) => error,
+            Err(append) => match self.not_recorded(&append) {
+                Stopped::Refused(error) | Stopped::NotRecorded(error) => error,
+            },
+        }
+    }
+
+    fn success_events(
+        &self,
+        operation: &'static QueryOperation,
+        parameters: &Value,
+        answer: &QueryAnswer,
+    ) -> Vec<Prepared> {
+        let response = answer.response_elements(operation);
+        self.events(operation, parameters.clone(), response, None, Some(answer))
+    }
+
+    fn events(
+        &self,
+        operation: &'static QueryOperation,
+        request_parameters: Value,
+        response_elements: Value,
+        error: Option<(&str, &str)>,
+        answer: Option<&QueryAnswer>,
+    ) -> Vec<Prepared> {
+        let resources = answer.map_or(&[][..], |answer| answer.resources.as_slice());
+        let resources = resources.iter().map(|resource| RecordedResource {
+            account: resource.account,
+            resource_type: resource.kind.to_owned(),
+            arn: resource.arn.clone(),
+        });
+        // SEC-019: global services are recorded in us-east-1, whatever Region was called.
+        let region = if operation.service.is_global() {
+            "us-east-1"
+        } else {
+            self.region.as_str()
+        };
+        let happened = Happened {
+            event_source: operation.service.event_source(),
+            event_name: operation.name,
+            region,
+            read_only: operation.read_only,
+            category: "Management",
+            request_parameters,
+            response_elements,
+            resources: resources.collect(),
+            error,
+            also_for: answer
+                .and_then(|answer| answer.cross_account.as_ref())
+                .map(|copy| copy.account),
+        };
+        let now_ms = self.server.clock.now_ms();
+        recording::events(
+            &self.server.doors,
+            now_ms,
+            self.call,
+            self.caller,
+            &happened,
+        )
+    }
+
+    fn not_recorded(&self, error: &cairn_eventlog::AppendError) -> Stopped {
+        let error = self.server.not_recorded(self.call, error);
+        Stopped::NotRecorded(QueryError::new(
+            QueryErrorCode::ServiceUnavailable,
+            error.message,
+        ))
+    }
+}
+
+/// Why a call has no answer of its own.
+enum Stopped {
+    /// To be recorded.
+    Refused(QueryError),
+    /// The record is the trouble.
+    NotRecorded(QueryError),
+}
+
+impl Stopped {
+    fn from_catalog(error: CatalogError) -> Self {
+        Self::Refused(QueryError::from_catalog(error))
+    }
+}
+
+fn outbox_entry(events: Vec<Prepared>) -> OutboxEntry {
+    let records = events.into_iter().map(|event| {
+        let (header, body) = event.into_parts();
+        OutboxRecord {
+            kind: RecordKind::Event as u8,
+            header,
+            body,
+        }
+    });
+    OutboxEntry {
+        records: records.collect(),
+    }
+}

@@ -1,0 +1,95 @@
+//! Every call to our own API becomes an event, whether it succeeded or was refused (R21). Reads and
+//! refusals are durable before their answer; mutations carry their events in their own transaction.
+
+use cairn_eventlog::AppendError;
+use cairn_model::AccountId;
+use serde_json::Value;
+
+use super::Call;
+use crate::doors::{CallRecord, Doors, Prepared, RecordIds, RecordedCaller, RecordedResource};
+use crate::query_protocol::Caller;
+
+/// What a record says beyond who called and how.
+#[derive(Debug)]
+pub(super) struct Happened<'a> {
+    pub(super) event_source: &'a str,
+    pub(super) event_name: &'a str,
+    pub(super) region: &'a str,
+    pub(super) read_only: bool,
+    /// `Management` or `Data`.
+    pub(super) category: &'static str,
+    pub(super) request_parameters: Value,
+    pub(super) response_elements: Value,
+    pub(super) resources: Vec<RecordedResource>,
+    /// Name and message of the error.
+    pub(super) error: Option<(&'a str, &'a str)>,
+    /// Another account that gets a copy (REC-064).
+    pub(super) also_for: Option<AccountId>,
+}
+
+/// The events of a call: one for the caller's account and, if another account is concerned, one for it
+/// under the same `sharedEventID` (REC-062, REC-063).
+pub(super) fn events(
+    doors: &Doors,
+    now_ms: i64,
+    call: &Call,
+    caller: &Caller,
+    happened: &Happened<'_>,
+) -> Vec<Prepared> {
+    let source_ip = call
+        .source_ip
+        .map(|address| address.to_string())
+        .unwrap_or_default();
+    let record = CallRecord {
+        caller: RecordedCaller {
+            principal: &caller.principal,
+            access_key_id: &caller.access_key_id,
+            account_alias: caller.account_alias.as_deref(),
+        },
+        completed_ms: now_ms,
+        event_source: happened.event_source,
+        event_name: happened.event_name,
+        region: happened.region,
+        source_ip: &source_ip,
+        user_agent: call.header("user-agent"),
+        error: happened.error,
+        request_parameters: happened.request_parameters.clone(),
+        response_elements: happened.response_elements.clone(),
+        request_id: &call.request_id,
+        read_only: happened.read_only,
+        resources: &happened.resources,
+        category: happened.category,
+        tls: call.tls,
+        client_host: call.client_host.as_deref(),
+    };
+    let other = happened
+        .also_for
+        .filter(|account| *account != caller.account);
+    let shared = other.map(|_| doors.new_id());
+    let recipients = std::iter::once(caller.account).chain(other);
+    let copies = recipients.filter_map(|recipient| {
+        let event_id = doors.new_id();
+        let ids = RecordIds {
+            event_id: &event_id,
+            recipient,
+            shared_event_id: shared.as_deref(),
+        };
+        let prepared = doors.prepare_own(recipient, record.to_json(ids));
+        prepared
+            .inspect_err(|error| {
+                // Cannot happen for records that we build; if it does, the operator must know.
+                tracing::error!(request.id = call.request_id, error = %error, "a call's record is not valid");
+            })
+            .ok()
+    });
+    copies.collect()
+}
+
+/// Makes the events of a read or a refused call durable. `Err` when they are not: then the caller must
+/// not get the answer.
+pub(super) async fn append(doors: &Doors, events: Vec<Prepared>) -> Result<(), AppendError> {
+    if events.is_empty() {
+        return Err(AppendError::Closed);
+    }
+    doors.append(events).await.map(drop)
+}
