@@ -126,7 +126,8 @@ impl LookupSource {
             Self::Management => EVENT_HISTORY,
             Self::Insight => INSIGHTS_EVENTS,
         };
-        name.parse().expect("the names of built-in tables are valid")
+        name.parse()
+            .expect("the names of built-in tables are valid")
     }
 }
 
@@ -143,6 +144,8 @@ impl Lake {
         let found = tokio::task::spawn_blocking(move || {
             runtime.block_on(page::find_page(&view, &objects, &cache, &query, oldest))
         });
-        found.await.map_err(|lost| LakeError::TaskLost(lost.to_string()))?
+        found
+            .await
+            .map_err(|lost| LakeError::TaskLost(lost.to_string()))?
     }
 }

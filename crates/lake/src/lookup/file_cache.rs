@@ -19,8 +19,14 @@ use crate::objects::Objects;
 pub(super) const ROW_NUMBER: &str = "_row_number";
 
 /// Text columns that are read as dictionaries, because comparing a key is cheaper than a text.
-const DICTIONARY_COLUMNS: [&str; 6] =
-    ["_account", "awsregion", "eventname", "eventsource", "_lookup_user", "_access_key"];
+const DICTIONARY_COLUMNS: [&str; 6] = [
+    "_account",
+    "awsregion",
+    "eventname",
+    "eventsource",
+    "_lookup_user",
+    "_access_key",
+];
 
 /// A data file whose footer has been read. It never changes.
 #[derive(Debug)]
@@ -37,11 +43,18 @@ pub(super) struct OpenFile {
 impl OpenFile {
     async fn open(objects: Arc<dyn Objects>, key: &str, bytes: u64) -> Result<Self, LakeError> {
         let doing = "reading a footer";
-        let mut reader = RangedReader { objects, key: key.to_owned(), bytes };
-        let options =
-            ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let footer = reader.get_metadata(Some(&options)).await.map_err(LakeError::parquet(doing))?;
-        let fetching = ArrowReaderMetadata::try_new(footer, options.clone()).map_err(LakeError::parquet(doing))?;
+        let mut reader = RangedReader {
+            objects,
+            key: key.to_owned(),
+            bytes,
+        };
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let footer = reader
+            .get_metadata(Some(&options))
+            .await
+            .map_err(LakeError::parquet(doing))?;
+        let fetching = ArrowReaderMetadata::try_new(footer, options.clone())
+            .map_err(LakeError::parquet(doing))?;
         let row_number: FieldRef =
             Arc::new(Field::new(ROW_NUMBER, DataType::Int64, false).with_extension_type(RowNumber));
         let options = options
@@ -49,8 +62,14 @@ impl OpenFile {
             .with_virtual_columns(vec![row_number])
             .map_err(LakeError::parquet(doing))?;
         let footer = Arc::clone(fetching.metadata());
-        let deciding = ArrowReaderMetadata::try_new(footer, options).map_err(LakeError::parquet(doing))?;
-        Ok(Self { reader, deciding, fetching, blooms: Mutex::default() })
+        let deciding =
+            ArrowReaderMetadata::try_new(footer, options).map_err(LakeError::parquet(doing))?;
+        Ok(Self {
+            reader,
+            deciding,
+            fetching,
+            blooms: Mutex::default(),
+        })
     }
 
     /// The bloom filter of a column in a row group, if it has one.
@@ -68,8 +87,12 @@ impl OpenFile {
             self.reader.clone(),
             self.fetching.clone(),
         );
-        let read = builder.get_row_group_column_bloom_filter(row_group, column).await;
-        let filter = read.map_err(LakeError::parquet("reading a bloom filter"))?.map(Arc::new);
+        let read = builder
+            .get_row_group_column_bloom_filter(row_group, column)
+            .await;
+        let filter = read
+            .map_err(LakeError::parquet("reading a bloom filter"))?
+            .map(Arc::new);
         self.lock().insert((row_group, column), filter.clone());
         Ok(filter)
     }
@@ -81,7 +104,11 @@ impl OpenFile {
     /// About how much memory this takes, its bloom filters included once they are read.
     fn memory_bytes(&self) -> usize {
         let blooms = self.lock();
-        let filters: usize = blooms.values().flatten().map(|bloom| bloom.num_blocks() * 32).sum();
+        let filters: usize = blooms
+            .values()
+            .flatten()
+            .map(|bloom| bloom.num_blocks() * 32)
+            .sum();
         self.fetching.metadata().memory_size() + filters
     }
 }
@@ -116,7 +143,10 @@ struct Entries {
 impl FileCache {
     /// A cache of at most about `bytes_max` bytes.
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, entries: Mutex::default() }
+        Self {
+            bytes_max,
+            entries: Mutex::default(),
+        }
     }
 
     /// The open file of a key, read now if it is not known.
@@ -133,7 +163,9 @@ impl FileCache {
         let mut entries = self.lock();
         entries.uses += 1;
         let used = entries.uses;
-        entries.files.insert(key.to_owned(), (used, Arc::clone(&opened)));
+        entries
+            .files
+            .insert(key.to_owned(), (used, Arc::clone(&opened)));
         entries.shrink(self.bytes_max);
         Ok(opened)
     }
@@ -154,10 +186,16 @@ impl Entries {
 
     /// Files in use elsewhere stay alive there; here they only stop being remembered.
     fn shrink(&mut self, bytes_max: usize) {
-        let mut bytes: usize = self.files.values().map(|(_, file)| file.memory_bytes()).sum();
+        let mut bytes: usize = self
+            .files
+            .values()
+            .map(|(_, file)| file.memory_bytes())
+            .sum();
         while bytes > bytes_max && self.files.len() > 1 {
             let oldest = self.files.iter().min_by_key(|(_, (used, _))| *used);
-            let Some(key) = oldest.map(|(key, _)| key.clone()) else { return };
+            let Some(key) = oldest.map(|(key, _)| key.clone()) else {
+                return;
+            };
             if let Some((_, file)) = self.files.remove(&key) {
                 bytes = bytes.saturating_sub(file.memory_bytes());
             }

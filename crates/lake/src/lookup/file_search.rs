@@ -71,7 +71,13 @@ async fn places_in_group(
     }
     let mut batches = builder.build().map_err(LakeError::parquet(doing))?;
     while missing > 0 {
-        let Some(batch) = batches.try_next().await.map_err(LakeError::parquet(doing))? else { break };
+        let Some(batch) = batches
+            .try_next()
+            .await
+            .map_err(LakeError::parquet(doing))?
+        else {
+            break;
+        };
         let mask = question.matches(&batch)?;
         let times = column(&batch, "eventtime")?.as_primitive::<TimestampMicrosecondType>();
         let sequences = column(&batch, "_sequence")?.as_primitive::<Int64Type>();
@@ -107,7 +113,10 @@ pub(super) async fn fetch_rows(
     .build()
     .map_err(LakeError::parquet(doing))?;
     let schema = Arc::clone(stream.schema());
-    let batches: Vec<RecordBatch> = stream.try_collect().await.map_err(LakeError::parquet(doing))?;
+    let batches: Vec<RecordBatch> = stream
+        .try_collect()
+        .await
+        .map_err(LakeError::parquet(doing))?;
     concat_batches(&schema, &batches).map_err(LakeError::arrow("joining fetched events"))
 }
 
@@ -130,13 +139,18 @@ fn selection_of(metadata: &ParquetMetaData, rows: &[usize]) -> (Vec<usize>, RowS
         remaining = &remaining[inside..];
         first += count;
     }
-    (groups, RowSelection::from_consecutive_ranges(ranges.into_iter(), selected))
+    (
+        groups,
+        RowSelection::from_consecutive_ranges(ranges.into_iter(), selected),
+    )
 }
 
 fn projection(file: &ArrowReaderMetadata, columns: &[&str]) -> ProjectionMask {
     let schema = file.metadata().file_metadata().schema();
     let wanted = schema.get_fields().iter().enumerate();
-    let roots = wanted.filter(|(_, field)| columns.contains(&field.name())).map(|(at, _)| at);
+    let roots = wanted
+        .filter(|(_, field)| columns.contains(&field.name()))
+        .map(|(at, _)| at);
     ProjectionMask::roots(file.parquet_schema(), roots)
 }
 
@@ -153,7 +167,9 @@ fn attribute_filter(file: &ArrowReaderMetadata, question: &SharedQuestion) -> Op
             .matches(&batch)
             .map_err(|failure| arrow::error::ArrowError::ExternalError(Box::new(failure)))
     };
-    Some(RowFilter::new(vec![Box::new(ArrowPredicateFn::new(mask, decide))]))
+    Some(RowFilter::new(vec![Box::new(ArrowPredicateFn::new(
+        mask, decide,
+    ))]))
 }
 
 /// False if statistics or a bloom filter prove that no row of the group matches.
@@ -167,20 +183,34 @@ async fn may_hold(
     let parquet = file.fetching.parquet_schema();
     let doing = "reading statistics";
     for bound in Bound::of(question) {
-        let converter =
-            StatisticsConverter::try_new(bound.column, schema, parquet).map_err(LakeError::parquet(doing))?;
-        let lowest = converter.row_group_mins([metadata]).map_err(LakeError::parquet(doing))?;
-        let highest = converter.row_group_maxes([metadata]).map_err(LakeError::parquet(doing))?;
+        let converter = StatisticsConverter::try_new(bound.column, schema, parquet)
+            .map_err(LakeError::parquet(doing))?;
+        let lowest = converter
+            .row_group_mins([metadata])
+            .map_err(LakeError::parquet(doing))?;
+        let highest = converter
+            .row_group_maxes([metadata])
+            .map_err(LakeError::parquet(doing))?;
         if !bound.overlaps(&lowest, &highest, 0) {
             return Ok(false);
         }
     }
-    let Some(attribute) = &question.attribute else { return Ok(true) };
-    let Some(sought) = attribute.sought_text() else { return Ok(true) };
+    let Some(attribute) = &question.attribute else {
+        return Ok(true);
+    };
+    let Some(sought) = attribute.sought_text() else {
+        return Ok(true);
+    };
     let path = crate::parquet_file::leaf_path(attribute.column);
-    let leaf = parquet.columns().iter().position(|known| *known.path() == path);
+    let leaf = parquet
+        .columns()
+        .iter()
+        .position(|known| *known.path() == path);
     let Some(leaf) = leaf else { return Ok(true) };
-    Ok(file.bloom(group, leaf).await?.is_none_or(|bloom| bloom.check(sought)))
+    Ok(file
+        .bloom(group, leaf)
+        .await?
+        .is_none_or(|bloom| bloom.check(sought)))
 }
 
 /// What one column's values must lie between.
@@ -197,12 +227,28 @@ enum BoundRange<'q> {
 impl<'q> Bound<'q> {
     fn of(question: &'q SharedQuestion) -> Vec<Self> {
         let mut bounds = vec![
-            Self { column: "_account", range: BoundRange::Text(&question.account) },
-            Self { column: "awsregion", range: BoundRange::Text(&question.region) },
-            Self { column: "eventtime", range: BoundRange::Micros(question.start, question.end) },
+            Self {
+                column: "_account",
+                range: BoundRange::Text(&question.account),
+            },
+            Self {
+                column: "awsregion",
+                range: BoundRange::Text(&question.region),
+            },
+            Self {
+                column: "eventtime",
+                range: BoundRange::Micros(question.start, question.end),
+            },
         ];
-        if let Some(Attribute { column, test: Test::Text(wanted) }) = &question.attribute {
-            bounds.push(Self { column, range: BoundRange::Text(wanted) });
+        if let Some(Attribute {
+            column,
+            test: Test::Text(wanted),
+        }) = &question.attribute
+        {
+            bounds.push(Self {
+                column,
+                range: BoundRange::Text(wanted),
+            });
         }
         bounds
     }
@@ -219,14 +265,21 @@ impl<'q> Bound<'q> {
         }
         match self.range {
             BoundRange::Text(wanted) => {
-                let bounds = (lowest.as_string_opt::<i32>(), highest.as_string_opt::<i32>());
-                let (Some(lowest), Some(highest)) = bounds else { return true };
+                let bounds = (
+                    lowest.as_string_opt::<i32>(),
+                    highest.as_string_opt::<i32>(),
+                );
+                let (Some(lowest), Some(highest)) = bounds else {
+                    return true;
+                };
                 lowest.value(at) <= wanted && wanted <= highest.value(at)
             }
             BoundRange::Micros(start, end) => {
                 let lowest = lowest.as_primitive_opt::<TimestampMicrosecondType>();
                 let highest = highest.as_primitive_opt::<TimestampMicrosecondType>();
-                let (Some(lowest), Some(highest)) = (lowest, highest) else { return true };
+                let (Some(lowest), Some(highest)) = (lowest, highest) else {
+                    return true;
+                };
                 lowest.value(at) <= end && start <= highest.value(at)
             }
         }
@@ -248,12 +301,17 @@ fn wanted_pages(
     let schema = plain_schema(file);
     let mut wanted: Option<RowSelection> = None;
     for bound in Bound::of(question) {
-        let converter =
-            StatisticsConverter::try_new(bound.column, &schema, file.parquet_schema())
-                .map_err(LakeError::parquet(doing))?;
-        let Some(leaf) = converter.parquet_column_index() else { continue };
-        let lowest = converter.data_page_mins(columns, offsets, [&group]).map_err(LakeError::parquet(doing))?;
-        let highest = converter.data_page_maxes(columns, offsets, [&group]).map_err(LakeError::parquet(doing))?;
+        let converter = StatisticsConverter::try_new(bound.column, &schema, file.parquet_schema())
+            .map_err(LakeError::parquet(doing))?;
+        let Some(leaf) = converter.parquet_column_index() else {
+            continue;
+        };
+        let lowest = converter
+            .data_page_mins(columns, offsets, [&group])
+            .map_err(LakeError::parquet(doing))?;
+        let highest = converter
+            .data_page_maxes(columns, offsets, [&group])
+            .map_err(LakeError::parquet(doing))?;
         let starts: Vec<usize> = offsets[group][leaf]
             .page_locations()
             .iter()
@@ -281,11 +339,18 @@ fn wanted_pages(
 /// The file's schema without what was put on it for deciding: statistics are of plain values.
 fn plain_schema(file: &ArrowReaderMetadata) -> arrow::datatypes::Schema {
     use arrow::datatypes::DataType;
-    let fields = file.schema().fields().iter().map(|field| match field.data_type() {
-        DataType::Dictionary(_, value) => {
-            Arc::new(field.as_ref().clone().with_data_type(value.as_ref().clone()))
-        }
-        _ => Arc::clone(field),
-    });
+    let fields = file
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| match field.data_type() {
+            DataType::Dictionary(_, value) => Arc::new(
+                field
+                    .as_ref()
+                    .clone()
+                    .with_data_type(value.as_ref().clone()),
+            ),
+            _ => Arc::clone(field),
+        });
     arrow::datatypes::Schema::new(fields.collect::<Vec<_>>())
 }

@@ -74,7 +74,10 @@ fn cursor_after(
     query: &LookupQuery,
     last: &Place,
 ) -> Result<LookupCursor, LakeError> {
-    let out_of_range = |reason: String| LakeError::Rows { doing: "ending a page", reason };
+    let out_of_range = |reason: String| LakeError::Rows {
+        doing: "ending a page",
+        reason,
+    };
     let first_page = query.after.as_ref();
     Ok(LookupCursor {
         position: first_page.map_or_else(|| view.positions.clone(), |c| c.position.clone()),
@@ -96,8 +99,9 @@ async fn newest_places(
     for (index, batch) in view.hot.iter().enumerate() {
         newest.add(places_in_batch(&batch.rows, index, question)?);
     }
-    let mut candidates: Vec<usize> =
-        (0..view.files.len()).filter(|at| may_hold(&view.files[*at], question)).collect();
+    let mut candidates: Vec<usize> = (0..view.files.len())
+        .filter(|at| may_hold(&view.files[*at], question))
+        .collect();
     candidates.sort_by_key(|at| std::cmp::Reverse(view.files[*at].times.1));
     for index in candidates {
         let file = &view.files[index];
@@ -143,7 +147,9 @@ async fn fetch(
     let mut by_file: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
     for (at, place) in places.iter().enumerate() {
         match place.source {
-            Source::Hot(batch) => events[at] = Some(event_of(&view.hot[batch].rows, place.row, source)?),
+            Source::Hot(batch) => {
+                events[at] = Some(event_of(&view.hot[batch].rows, place.row, source)?)
+            }
             Source::File(file) => by_file.entry(file).or_default().push((place.row, at)),
         }
     }
@@ -155,7 +161,10 @@ async fn fetch(
         let batch = file_search::fetch_rows(&open, &numbers, &SHOWN_COLUMNS).await?;
         if batch.num_rows() != rows.len() {
             let reason = format!("{} rows instead of {}", batch.num_rows(), rows.len());
-            return Err(LakeError::Damaged { key: key.clone(), reason });
+            return Err(LakeError::Damaged {
+                key: key.clone(),
+                reason,
+            });
         }
         for (fetched, (_, at)) in rows.into_iter().enumerate() {
             events[at] = Some(event_of(&batch, fetched, source)?);
@@ -205,10 +214,16 @@ fn resources_of(
             return Ok(Vec::new());
         }
         let list = lists.value(row);
-        Ok(list.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect())
+        Ok(list
+            .as_string::<i32>()
+            .iter()
+            .map(|text| text.map(str::to_owned))
+            .collect())
     };
     let names = texts("_resource_names")?;
     let types = texts("_resource_types")?;
     let pairs = types.into_iter().zip(names);
-    Ok(pairs.filter_map(|(kind, name)| name.map(|name| (kind, name))).collect())
+    Ok(pairs
+        .filter_map(|(kind, name)| name.map(|name| (kind, name)))
+        .collect())
 }

@@ -29,13 +29,17 @@ pub(super) struct NewestPlaces {
 
 impl NewestPlaces {
     pub(super) fn new(wanted: usize) -> Self {
-        Self { places: Vec::new(), wanted }
+        Self {
+            places: Vec::new(),
+            wanted,
+        }
     }
 
     /// Adds what one source held, newest first.
     pub(super) fn add(&mut self, found: Vec<Place>) {
         self.places.extend(found);
-        self.places.sort_by_key(|place| std::cmp::Reverse((place.time, place.sequence)));
+        self.places
+            .sort_by_key(|place| std::cmp::Reverse((place.time, place.sequence)));
         self.places.truncate(self.wanted);
     }
 

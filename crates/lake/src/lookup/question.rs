@@ -15,8 +15,13 @@ use super::{LookupKey, LookupQuery, LookupSource};
 use crate::error::LakeError;
 
 /// The columns that decide whether a row is wanted, whatever the attribute.
-pub(super) const KEY_COLUMNS: [&str; 5] =
-    ["_account", "awsregion", "eventtime", "_partition", "_sequence"];
+pub(super) const KEY_COLUMNS: [&str; 5] = [
+    "_account",
+    "awsregion",
+    "eventtime",
+    "_partition",
+    "_sequence",
+];
 
 /// A lookup's conditions, ready to be applied to batches.
 #[derive(Clone, Debug)]
@@ -59,9 +64,15 @@ pub(super) enum Test {
 impl Question {
     /// Compiles a lookup. Rows older than `oldest` are past the retention (OVR-036).
     pub(super) fn new(query: &LookupQuery, oldest: EventTime) -> Self {
-        let start = query.start.map_or(oldest, |start| start.max(oldest)).as_micros();
+        let start = query
+            .start
+            .map_or(oldest, |start| start.max(oldest))
+            .as_micros();
         let after = query.after.as_ref().map(|cursor| {
-            (cursor.time.as_micros(), i64::try_from(cursor.sequence.0).unwrap_or(i64::MAX))
+            (
+                cursor.time.as_micros(),
+                i64::try_from(cursor.sequence.0).unwrap_or(i64::MAX),
+            )
         });
         let end = query.end.map_or(i64::MAX, EventTime::as_micros);
         Self {
@@ -70,7 +81,11 @@ impl Question {
             start,
             end: after.map_or(end, |(time, _)| end.min(time)),
             after,
-            position: query.after.as_ref().map(|c| c.position.clone()).unwrap_or_default(),
+            position: query
+                .after
+                .as_ref()
+                .map(|c| c.position.clone())
+                .unwrap_or_default(),
             attribute: query
                 .attribute
                 .as_ref()
@@ -80,7 +95,10 @@ impl Question {
 
     /// The same question for rows at or after `time` only.
     pub(super) fn not_before(&self, time: i64) -> Self {
-        Self { start: self.start.max(time), ..self.clone() }
+        Self {
+            start: self.start.max(time),
+            ..self.clone()
+        }
     }
 
     /// Every column that deciding needs.
@@ -131,11 +149,20 @@ impl Question {
 
 impl Attribute {
     fn new(source: LookupSource, key: LookupKey, value: &str) -> Self {
-        let text = |column| Self { column, test: Test::Text(value.to_owned()) };
-        let contains = |column| Self { column, test: Test::Contains(value.to_owned()) };
+        let text = |column| Self {
+            column,
+            test: Test::Text(value.to_owned()),
+        };
+        let contains = |column| Self {
+            column,
+            test: Test::Contains(value.to_owned()),
+        };
         let detail = |member| Self {
             column: "eventjson",
-            test: Test::InsightDetail { member, value: value.to_owned() },
+            test: Test::InsightDetail {
+                member,
+                value: value.to_owned(),
+            },
         };
         match (source, key) {
             (LookupSource::Insight, LookupKey::EventName) => detail("eventName"),
@@ -153,7 +180,10 @@ impl Attribute {
                     "false" => Test::Flag(false),
                     _ => Test::Never,
                 };
-                Self { column: "readonly", test }
+                Self {
+                    column: "readonly",
+                    test,
+                }
             }
         }
     }
@@ -173,7 +203,10 @@ impl Attribute {
             Test::Contains(wanted) => contains(values, wanted),
             Test::Flag(wanted) => {
                 let flags = values.as_boolean();
-                Ok(flags.iter().map(|flag| Some(flag == Some(*wanted))).collect())
+                Ok(flags
+                    .iter()
+                    .map(|flag| Some(flag == Some(*wanted)))
+                    .collect())
             }
             Test::InsightDetail { member, value } => Ok(values
                 .as_string::<i32>()
@@ -194,7 +227,9 @@ pub(super) fn insight_detail(json: Option<&str>, member: &str) -> Option<String>
 
 /// A column by name.
 pub(super) fn column<'b>(batch: &'b RecordBatch, name: &str) -> Result<&'b ArrayRef, LakeError> {
-    batch.column_by_name(name).ok_or(LakeError::UnknownSchema { columns: batch.num_columns() })
+    batch.column_by_name(name).ok_or(LakeError::UnknownSchema {
+        columns: batch.num_columns(),
+    })
 }
 
 /// Rows whose text equals `wanted`. A null equals nothing.
@@ -232,7 +267,11 @@ fn compare(
     result: Result<BooleanArray, arrow::error::ArrowError>,
 ) -> Result<BooleanArray, LakeError> {
     let mask = result.map_err(LakeError::arrow("comparing rows"))?;
-    Ok(if mask.null_count() == 0 { mask } else { arrow::compute::prep_null_mask_filter(&mask) })
+    Ok(if mask.null_count() == 0 {
+        mask
+    } else {
+        arrow::compute::prep_null_mask_filter(&mask)
+    })
 }
 
 /// Text of a row in a plain or dictionary column; none for null.

@@ -41,7 +41,10 @@ impl AsyncFileReader for RangedReader {
             let together = coalesce(&ranges);
             let fetches = together.iter().map(|range| self.fetch(range.clone()));
             let fetched = futures::future::try_join_all(fetches).await?;
-            Ok(ranges.iter().map(|range| cut(&together, &fetched, range)).collect())
+            Ok(ranges
+                .iter()
+                .map(|range| cut(&together, &fetched, range))
+                .collect())
         }
         .boxed()
     }
@@ -97,8 +100,10 @@ mod tests {
         let ranges = [10..20, far..far + 5, 25..30, 12..14];
         let together = coalesce(&ranges);
         assert_eq!(together, [10..30, far..far + 5]);
-        let fetched: Vec<Bytes> =
-            [(10..30).collect::<Vec<u8>>(), vec![7; 5]].into_iter().map(Bytes::from).collect();
+        let fetched: Vec<Bytes> = [(10..30).collect::<Vec<u8>>(), vec![7; 5]]
+            .into_iter()
+            .map(Bytes::from)
+            .collect();
         let cut: Vec<Bytes> = ranges.iter().map(|r| cut(&together, &fetched, r)).collect();
         assert_eq!(cut[0], (10..20).collect::<Vec<u8>>());
         assert_eq!(cut[1], vec![7; 5]);
