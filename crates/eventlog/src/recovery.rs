@@ -31,6 +31,8 @@ pub(crate) struct Recovery<'a> {
     pub(crate) directory: &'a Path,
     pub(crate) space: &'a Space,
     pub(crate) watermark: Watermark,
+    /// Up to where segments were released, if that is known.
+    pub(crate) released: Option<u64>,
     pub(crate) now_ms: i64,
     pub(crate) planted: Planted,
 }
@@ -90,17 +92,45 @@ impl Recovery<'_> {
         if let Some(last) = last {
             self.take_last(last, &mut recovered)?;
         }
+        self.note_missing_front(&mut recovered);
         note_missing(&mut recovered);
-        if recovered.closed.is_empty() && recovered.superfluous.is_empty() && self.watermark.end > 0
-        {
-            // The last segment is never released, so an empty folder with a watermark was emptied.
-            let nowhere = SegmentIdentity { first: 0, epoch: 0 };
-            let sequences = self.watermark.end..self.watermark.end;
+        Ok(recovered)
+    }
+
+    // Segments at the front that are gone although they were not released. A place is kept for them in the list, so
+    // that whoever reads there learns of the loss.
+    fn note_missing_front(&self, recovered: &mut Recovered) {
+        let oldest = recovered
+            .closed
+            .first()
+            .map(|segment| segment.identity.first);
+        let waiting = recovered
+            .superfluous
+            .first()
+            .map(|segment| segment.identity.first);
+        let present = oldest.or(waiting).unwrap_or(recovered.next);
+        let Some(released) = self.released.filter(|released| *released < present) else {
+            return;
+        };
+        let lost = SegmentIdentity {
+            first: released,
+            epoch: 0,
+        };
+        let place = ClosedSegment {
+            identity: lost,
+            end: released,
+            bytes: 0,
+            frames: Some(Arc::new([])),
+            damaged: false,
+        };
+        recovered.closed.insert(0, place);
+        if oldest.is_none() {
+            // With no other closed segment the gap ends where the next record goes.
+            let reason = "all segments are missing";
             recovered
                 .damage
-                .push((nowhere, 0, sequences, "all segments are missing"));
+                .push((lost, BLOCK_BYTES, released..present, reason));
         }
-        Ok(recovered)
     }
 
     fn examine(&self, identity: SegmentIdentity) -> Result<Found, OpenError> {
@@ -175,6 +205,7 @@ impl Recovery<'_> {
             recovered.closed.push(segment);
             return Ok(());
         };
+        note_header(identity, &scan, recovered);
         for gap in scan.gaps(identity) {
             let reason = "a later batch is whole, so this one was acknowledged";
             recovered
@@ -356,6 +387,7 @@ fn note_unsealed(found: &Found, recovered: &mut Recovered) {
         bytes,
         ..
     } = found.segment;
+    note_header(identity, scan, recovered);
     recovered
         .damage
         .push((identity, bytes, end..end, "the seal is missing or damaged"));
@@ -364,6 +396,16 @@ fn note_unsealed(found: &Found, recovered: &mut Recovered) {
         recovered
             .damage
             .push((identity, gap.offset, gap.first..gap.end, reason));
+    }
+}
+
+// The header repeats what the name says, so no record depends on it; but somebody has written here.
+fn note_header(identity: SegmentIdentity, scan: &Scan, recovered: &mut Recovered) {
+    if scan.header == HeaderVerdict::Damaged {
+        let nothing = identity.first..identity.first;
+        recovered
+            .damage
+            .push((identity, 0, nothing, "the header is damaged"));
     }
 }
 

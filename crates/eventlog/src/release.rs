@@ -10,7 +10,8 @@ use cairn_model::Sequence;
 use crate::ReaderName;
 use crate::failpoints::{self, reach};
 use crate::recovery::retire;
-use crate::segments::ClosedSegment;
+use crate::segments::Released;
+use crate::watermark::WatermarkFile;
 use crate::writer::Shared;
 
 /// Who reads the log, and how far each is.
@@ -54,24 +55,33 @@ impl Readers {
 }
 
 /// Segments on their way out. They are no longer in the list of segments, so no reader starts on them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Releases {
     state: Mutex<State>,
     changed: Condvar,
+    witness: Mutex<WatermarkFile>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<ClosedSegment>,
+    waiting: VecDeque<Released>,
     stopped: bool,
 }
 
 impl Releases {
-    pub(crate) fn push(&self, segments: Vec<ClosedSegment>) {
-        if segments.is_empty() {
+    pub(crate) fn new(witness: WatermarkFile) -> Self {
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            witness: Mutex::new(witness),
+        }
+    }
+
+    pub(crate) fn push(&self, released: Vec<Released>) {
+        if released.is_empty() {
             return;
         }
-        self.lock().waiting.extend(segments);
+        self.lock().waiting.extend(released);
         self.changed.notify_one();
     }
 
@@ -86,8 +96,8 @@ impl Releases {
             }
             let next = state.waiting.pop_front();
             drop(state);
-            if let Some(segment) = next {
-                remove(shared, &segment);
+            if let Some(released) = next {
+                self.remove(shared, &released);
             }
         }
     }
@@ -95,10 +105,10 @@ impl Releases {
     /// Removes the files that wait now.
     pub(crate) fn run_once(&self, shared: &Shared) {
         loop {
-            let Some(segment) = self.lock().waiting.pop_front() else {
+            let Some(released) = self.lock().waiting.pop_front() else {
                 return;
             };
-            remove(shared, &segment);
+            self.remove(shared, &released);
         }
     }
 
@@ -108,20 +118,27 @@ impl Releases {
         self.changed.notify_all();
     }
 
+    fn remove(&self, shared: &Shared, released: &Released) {
+        // A poisoned log touches nothing any more.
+        if shared.queue.poisoned().is_some() {
+            return;
+        }
+        // Held by the one thread that removes files; nobody else asks for it.
+        let mut witness = self.witness.lock().expect("no holder of this lock panics");
+        let recorded = witness.write_durable(released.start);
+        drop(witness);
+        reach(failpoints::UNLINK);
+        let directory = &shared.config.directory;
+        let removed = recorded
+            .and_then(|()| retire(shared.files.disk.as_ref(), directory, &released.segment));
+        if let Err(error) = removed {
+            // Whether the file is gone is open, and the next one must not go before it.
+            shared.queue.poison(&error.to_string());
+        }
+    }
+
+    // Held for pushes and takes, never across a disk operation or an await.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock panics")
-    }
-}
-
-fn remove(shared: &Shared, segment: &ClosedSegment) {
-    // A poisoned log touches nothing any more.
-    if shared.queue.poisoned().is_some() {
-        return;
-    }
-    reach(failpoints::UNLINK);
-    let directory = &shared.config.directory;
-    if let Err(error) = retire(shared.files.disk.as_ref(), directory, segment) {
-        // Whether the file is gone is open, and the next one must not go before it.
-        shared.queue.poison(&error.to_string());
     }
 }

@@ -20,7 +20,7 @@ use crate::release::{Readers, Releases};
 use crate::sabotage::Planted;
 use crate::segments::Segments;
 use crate::space::Space;
-use crate::watermark::WatermarkFile;
+use crate::watermark::{self, WatermarkFile};
 use crate::writer::{Shared, Writer};
 use crate::{
     AppendError, EventLog, LogRecord, LogStatus, NewRecord, OpenError, ReadError, ReaderName,
@@ -123,13 +123,17 @@ impl SegmentedLog {
         // One writer: the lock keeps a second process out, the epoch keeps its files apart (R7).
         let lock = disk.lock(&config.directory.join("lock"))?;
         let space = Space::new(&config, Arc::clone(&disk));
-        let watermark =
-            space.with_reserve(|| WatermarkFile::open(disk.as_ref(), &config.directory))?;
+        let open_witness = |name| {
+            space.with_reserve(|| WatermarkFile::open(disk.as_ref(), &config.directory, name))
+        };
+        let watermark = open_witness(watermark::END)?;
+        let released = open_witness(watermark::START)?;
         let recovery = Recovery {
             disk: disk.as_ref(),
             directory: &config.directory,
             space: &space,
-            watermark: watermark.stated(),
+            watermark: watermark.found().unwrap_or_default(),
+            released: released.found().map(|found| found.end),
             now_ms: clock.now_ms(),
             planted,
         };
@@ -174,11 +178,15 @@ impl SegmentedLog {
                 retire(disk.as_ref(), &shared.config.directory, segment)?;
             }
         }
-        Ok(Self::assemble(shared, writer))
+        Ok(Self::assemble(shared, writer, released))
     }
 
-    fn assemble(shared: Arc<Shared>, writer: Writer) -> (Arc<Self>, Stepper) {
-        let releases = Arc::new(Releases::default());
+    fn assemble(
+        shared: Arc<Shared>,
+        writer: Writer,
+        released: WatermarkFile,
+    ) -> (Arc<Self>, Stepper) {
+        let releases = Arc::new(Releases::new(released));
         let log = Self {
             shared: Arc::clone(&shared),
             readers: Readers::default(),

@@ -33,6 +33,13 @@ pub(crate) struct ActiveFrames {
     pub(crate) bytes: u64,
 }
 
+/// A segment on its way out, and where the log starts without it.
+#[derive(Debug)]
+pub(crate) struct Released {
+    pub(crate) segment: ClosedSegment,
+    pub(crate) start: u64,
+}
+
 /// All segments.
 #[derive(Debug)]
 pub(crate) struct Segments {
@@ -156,16 +163,18 @@ impl List {
 
     /// Takes the oldest segments that hold nothing from `position` on. The last segment of all stays: its name
     /// is what tells a restart the next sequence.
-    pub(crate) fn take_released(&mut self, position: u64) -> Vec<ClosedSegment> {
+    pub(crate) fn take_released(&mut self, position: u64) -> Vec<Released> {
         let mut released = Vec::new();
         while let Some(segment) = self.closed.front() {
             let next = self.closed.get(1).map(|segment| segment.identity.first);
             let next = next.or(self.active.as_ref().map(|active| active.identity.first));
             // A gap after the segment is reported under its name, so it goes only with the gap.
-            if next.is_none_or(|next| segment.end.max(next) > position) {
+            let Some(start) = next.filter(|next| segment.end.max(*next) <= position) else {
                 break;
+            };
+            if let Some(segment) = self.closed.pop_front() {
+                released.push(Released { segment, start });
             }
-            released.extend(self.closed.pop_front());
         }
         released
     }

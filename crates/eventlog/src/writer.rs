@@ -277,7 +277,7 @@ impl Writer {
             .with_reserve(|| active.file.write_all_at(&seal, active.offset))?;
         active.file.set_len(bytes)?;
         active.file.fdatasync().map_err(fatal)?;
-        self.watermark.write_sealed(self.next).map_err(fatal)?;
+        self.watermark.write_durable(self.next).map_err(fatal)?;
         let identity = active.header.identity;
         let mut list = self.shared.files.segments.lock();
         let (end, frames) = (self.next, frames.into());

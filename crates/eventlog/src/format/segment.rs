@@ -64,6 +64,9 @@ pub(crate) enum HeaderVerdict {
     Valid,
     /// Of a version that this program does not know: not damage, and not to be touched.
     UnknownVersion(u32),
+    /// All zeros: the file was created, and its first block never reached the disk. As a header fits one sector,
+    /// it is there whole or not at all.
+    Blank,
     /// Damaged, or another segment's.
     Damaged,
 }
@@ -85,9 +88,13 @@ impl SegmentHeader {
 
     /// Judges the first bytes of the file that is named for `identity`.
     pub(crate) fn judge(bytes: &[u8], identity: SegmentIdentity) -> HeaderVerdict {
+        // A file that ends inside its header was never synced, or was cut: its frames will tell.
         let Some(bytes) = bytes.get(..BYTES) else {
-            return HeaderVerdict::Damaged;
+            return HeaderVerdict::Blank;
         };
+        if bytes.iter().all(|byte| *byte == 0) {
+            return HeaderVerdict::Blank;
+        }
         if bytes[..8] != MAGIC || get_u32(bytes, 12) != checksum_around(&[], bytes) {
             return HeaderVerdict::Damaged;
         }

@@ -16,7 +16,7 @@ const MAGIC: [u8; 8] = *b"\xFACAIRNWM";
 const BYTES: usize = 64;
 
 /// One slot of the watermark file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Watermark {
     /// The sequence after the last acknowledged record.
     pub(crate) end: u64,

@@ -2,6 +2,8 @@
 
 /// One suite of promises, run on every implementation.
 mod conformance;
+/// Damaged files (C5), and the planted bugs that they must find.
+mod damage;
 /// Logs and disks for the tests of this folder.
 mod fixture;
 /// The log on real files.
