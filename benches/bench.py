@@ -139,7 +139,7 @@ def measure_ingest(arguments: argparse.Namespace, work: Path, lines: Path) -> di
     figures["server memory after MB"] = server.resident_bytes() >> 20
     server.kill()
     log_bytes = sum(
-        path.stat().st_size for path in (folder / "eventlog").rglob("*") if path.is_file()
+        path.stat().st_size for path in (folder / "log").rglob("*") if path.is_file()
     )
     figures["log left by the crash MB"] = log_bytes >> 20
     figures["ready after the crash s"] = round(server.restart(), 2)

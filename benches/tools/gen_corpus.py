@@ -2,7 +2,7 @@
 # Part of Cairn, Apache-2.0. Makes corpora for benchmarks and load tests.
 """Write a deterministic corpus of CloudTrail log files, in the layout a trail delivers.
 
-    gen_corpus.py OUT_DIR --events 1000000 --days 30 [--accounts 3] [--seed 7] [--bucket-prefix ""]
+    gen_corpus.py OUT_DIR --events 1000000 --days 30 [--accounts 3] [--first-account 111111111111] [--seed 7] [--bucket-prefix ""]
                   [--per-file 2000] [--min-file 100] [--data-share 0.3] [--ndjson FILE] [--end 2026-11-01T00:00:00Z]
 
 Files go to OUT_DIR/AWSLogs/ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/*.json.gz, each {"Records":[...]}.
@@ -79,7 +79,7 @@ class Gen:
         self.rng = r = random.Random(a.seed)
         self.end = int(dt.datetime.fromisoformat(a.end.replace("Z", "+00:00")).timestamp())
         self.span = int(a.days * 86400)
-        self.accounts = [str(111111111111 + 101010101 * i) for i in range(a.accounts)]
+        self.accounts = [f"{a.first_account + 101010101 * i:012d}" for i in range(a.accounts)]
         calls = [c for c in CALLS]
         data = sum(c[3] for c in calls if c[4] == "Data"); mgmt = sum(c[3] for c in calls if c[4] == "Management")
         self.calls = calls
@@ -192,10 +192,11 @@ def iso(t):
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("out"); ap.add_argument("--events", type=int, default=100_000); ap.add_argument("--days", type=float, default=7)
-    ap.add_argument("--accounts", type=int, default=3); ap.add_argument("--seed", type=int, default=7); ap.add_argument("--per-file", type=int, default=2000)
+    ap.add_argument("--accounts", type=int, default=3); ap.add_argument("--first-account", type=int, default=111111111111); ap.add_argument("--seed", type=int, default=7); ap.add_argument("--per-file", type=int, default=2000)
     ap.add_argument("--min-file", type=int, default=100, help="a file is closed at the end of its five minutes once it holds this many")
     ap.add_argument("--data-share", type=float, default=0.3); ap.add_argument("--ndjson"); ap.add_argument("--end", default="2026-11-01T00:00:00Z"); ap.add_argument("--bucket-prefix", default="")
     a = ap.parse_args()
+    if a.end == "now": a.end = iso(dt.datetime.now(dt.timezone.utc).timestamp())
     g = Gen(a); r = g.rng
     nd = None
     if a.ndjson:

@@ -65,7 +65,7 @@ def test_the_harness_catches_an_acknowledgement_of_what_was_never_kept(servers, 
     """Control: a server that acknowledges batches which it then forgets must be found out."""
     server = servers.new(
         binary=sabotaged_binary,
-        environment={"CAIRN_SABOTAGE": "drop-acknowledged"},
+        environment={"CAIRN_SABOTAGE": "forget-batches"},
     )
     try:
         server.start()

@@ -32,7 +32,7 @@ def failed_sync(servers, shim: Path, number: int, binary=None, **environment: st
     server.settings.environment |= {
         "LD_PRELOAD": str(shim),
         "SYNC_SHIM_FAIL": str(number),
-        "SYNC_SHIM_MATCH": f"{server.data_dir.name}/eventlog/",
+        "SYNC_SHIM_MATCH": f"{server.data_dir.name}/log/",
         "SYNC_SHIM_REPORT": str(report),
     }
     ledger = Ledger()

@@ -15,6 +15,8 @@ use cairn_model::Region;
 use crate::config::RegionRules;
 use crate::pipeline::Call;
 use crate::query_protocol::{Caller, QueryService, World};
+#[cfg(feature = "sabotage")]
+use crate::sabotage;
 use crate::sts;
 
 /// The services of the listener, by the name in the credential scope.
@@ -99,10 +101,16 @@ impl Authenticator {
         claim: Claim,
         body_sha256_hex: &str,
     ) -> Result<Caller, NotAuthenticated> {
-        claim
+        let verified = claim
             .signed
             .verify(&claim.secret, Some(body_sha256_hex))
-            .map_err(NotAuthenticated::Refused)?;
+            .map_err(NotAuthenticated::Refused);
+        #[cfg(feature = "sabotage")]
+        let verified = verified.or_else(|error| {
+            let prefix = claim.signed.verify_by_prefix(&claim.secret, Some(body_sha256_hex));
+            if prefix && sabotage::compares_prefix_only() { Ok(()) } else { Err(error) }
+        });
+        verified?;
         let scope = claim.signed.scope();
         let last_use = KeyUse {
             used_ms: self.world.clock.now_ms(),

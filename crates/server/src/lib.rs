@@ -24,8 +24,9 @@ mod background;
 mod error;
 pub mod first_start;
 mod metrics;
+mod sabotage;
 
-mod client;
+pub mod client;
 
 pub use error::{EXIT_LOG_FAILED, StartError};
 pub use lifecycle::{RunningServer, Surroundings};

@@ -29,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::operations::{LookupEvents, Operations};
 use crate::pipeline::{ConnectionCount, Pipeline, Server};
 use crate::query_protocol::World;
+use crate::sabotage;
 
 /// The log reader of the lake.
 const LAKE_READER: &str = "lake";
@@ -83,7 +84,7 @@ impl RunningServer {
             .await
             .map_err(|error| open_error("the first account", &error))?;
         let log = open_log(&config, disk, &clock).await?;
-        let contract: Arc<dyn EventLog> = Arc::clone(&log) as Arc<dyn EventLog>;
+        let contract = sabotage::contract(&log);
         let catalog: Arc<dyn LakeCatalog> = Arc::clone(&world.catalog) as Arc<dyn LakeCatalog>;
         let lake = Lake::open(
             lake_config(&config.data_dir, &config.lake),
@@ -263,7 +264,8 @@ async fn open_log(
     let log_config = log_config(&config.data_dir, &config.eventlog);
     let clock = Arc::clone(clock);
     // Recovery reads and writes files for as long as it takes; it has a thread to itself.
-    let opened = tokio::task::spawn_blocking(move || SegmentedLog::open(log_config, disk, clock));
+    let opened =
+        tokio::task::spawn_blocking(move || sabotage::open_log(log_config, disk, clock));
     opened
         .await
         .map_err(|error| open_error("the event log", &error))?

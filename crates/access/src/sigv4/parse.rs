@@ -149,6 +149,18 @@ impl SignedRequest {
         }
     }
 
+    /// A planted fault, for proving that the tests catch it: only the first digits are compared.
+    #[cfg(feature = "sabotage")]
+    pub fn verify_by_prefix(&self, secret: &SecretKey, body_sha256_hex: Option<&str>) -> bool {
+        let Ok(payload_hash) = self.payload_hash(body_sha256_hex) else {
+            return false;
+        };
+        let canonical = canonical_request(&self.head, payload_hash);
+        let text = string_to_sign(self.signed_at, &self.scope, &canonical);
+        let expected = SigningKey::derive(secret, &self.scope).signature(&text);
+        self.signature.starts_with(&expected.as_bytes()[..8])
+    }
+
     /// The answer for an access key that nobody has, after the same work as for one that somebody has,
     /// so that the time taken does not tell them apart (A5).
     pub fn refuse_unknown_key(&self, body_sha256_hex: Option<&str>) -> AuthenticationError {

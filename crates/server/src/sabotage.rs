@@ -1,0 +1,68 @@
+//! Planted faults, for proving that the harnesses under `tests/` catch them. They exist only with the
+//! feature `sabotage`, which no shipped binary has; there `CAIRN_SABOTAGE` names one. Without the
+//! feature every question here is a constant.
+
+use std::sync::Arc;
+
+use cairn_eventlog::{EventLog, OpenError, SegmentedLog, SegmentedLogConfig};
+use cairn_platform::{Clock, Disk};
+
+#[cfg(feature = "sabotage")]
+mod forgetful_log;
+
+/// Opens the event log, with a fault in it if one is planted there.
+pub(crate) fn open_log(
+    config: SegmentedLogConfig,
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<SegmentedLog>, OpenError> {
+    #[cfg(feature = "sabotage")]
+    {
+        use cairn_eventlog::Sabotage;
+        let bug = match planted().as_str() {
+            "ack-before-sync" => Some(Sabotage::AckBeforeSync),
+            "no-directory-sync" => Some(Sabotage::NoDirectorySync),
+            "retry-fsync" => Some(Sabotage::RetryFsync),
+            "crc-unchecked" => Some(Sabotage::CrcUnchecked),
+            _ => None,
+        };
+        if let Some(bug) = bug {
+            return SegmentedLog::open_sabotaged(config, disk, clock, bug);
+        }
+    }
+    SegmentedLog::open(config, disk, clock)
+}
+
+/// What the doors append to.
+pub(crate) fn contract(log: &Arc<SegmentedLog>) -> Arc<dyn EventLog> {
+    let log: Arc<dyn EventLog> = Arc::clone(log) as Arc<dyn EventLog>;
+    #[cfg(feature = "sabotage")]
+    if planted() == "forget-batches" {
+        return Arc::new(forgetful_log::ForgetfulLog::over(log));
+    }
+    log
+}
+
+/// Whether this action is let through without authorization.
+#[cfg(feature = "sabotage")]
+pub(crate) fn skips_authorization(action: &str) -> bool {
+    action == "cloudtrail:StopLogging" && planted() == "skip-authorization"
+}
+
+/// Whether this action is let through without authorization.
+#[cfg(not(feature = "sabotage"))]
+pub(crate) const fn skips_authorization(_action: &str) -> bool {
+    false
+}
+
+/// Whether the beginning of a signature is taken for the whole.
+#[cfg(feature = "sabotage")]
+pub(crate) fn compares_prefix_only() -> bool {
+    planted() == "signature-prefix"
+}
+
+#[cfg(feature = "sabotage")]
+#[expect(clippy::disallowed_methods, reason = "a fault is no setting")]
+fn planted() -> String {
+    std::env::var("CAIRN_SABOTAGE").unwrap_or_default()
+}
