@@ -122,6 +122,11 @@ impl SimDisk {
         self.shared.resumed.notify_all();
     }
 
+    /// Lets nothing more reach the disk, as `SimFaults::stops_at` does: `crash` or `kill` comes next.
+    pub fn stop(&self) {
+        self.lock_state().stopped = true;
+    }
+
     /// Power loss: what was synced stays, and of the rest what chance leaves. Returns the disk as the next
     /// process finds it.
     #[must_use]
