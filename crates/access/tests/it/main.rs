@@ -2,20 +2,26 @@
 
 /// A client that signs requests, to be bent by the tests.
 mod client;
-//OFF /// Our policy decisions beside those of an independent evaluator.
-//OFF mod policy_differential;
-//OFF /// Condition operators, one row per operator and situation.
-//OFF mod policy_conditions;
+/// The managed policies that exist under AWS's ARNs.
+mod managed_policies;
+/// Condition operators, one row per operator and situation.
+mod policy_conditions;
+/// Our policy decisions beside those of an independent evaluator.
+mod policy_differential;
 /// What is a policy document and what is not.
 mod policy_documents;
-//OFF /// Decisions over several sets of policies, trust policies included.
-//OFF mod policy_evaluation;
-//OFF /// Properties that hold for every policy and request.
-//OFF mod policy_properties;
-//OFF /// The managed policies that exist under AWS's ARNs.
-//OFF mod managed_policies;
+/// Decisions over several sets of policies, trust policies included.
+mod policy_evaluation;
+/// Condition keys: tags and global keys.
+mod policy_keys;
+/// Properties that hold for every policy and request.
+mod policy_properties;
+/// Policies of resources: buckets, channels, roles.
+mod policy_resources;
 /// Callers' names.
 mod principals;
+/// A question to the evaluator.
+mod question;
 /// Secrets never show.
 mod secrets;
 /// Requests that are bent at random.

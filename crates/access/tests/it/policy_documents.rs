@@ -219,7 +219,7 @@ fn trust_policies_have_no_resource() {
     );
 }
 
-// Proves: R24
+// Proves: R24, A4
 #[test]
 fn every_element_once_and_none_that_the_language_does_not_have() {
     let kind = PolicyKind::Identity;
