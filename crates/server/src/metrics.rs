@@ -76,10 +76,6 @@ pub(crate) struct Metrics {
 
 /// Values that are read from the parts of the server at the moment of a scrape.
 #[derive(Debug, Default)]
-#[expect(
-    missing_docs,
-    reason = "the registry's help texts below say what each is"
-)]
 pub(crate) struct Gauges {
     pub(crate) connections: Gauge,
     pub(crate) in_flight_bytes: Gauge,

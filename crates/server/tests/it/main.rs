@@ -1,0 +1,9 @@
+//! A whole server in this process, spoken to as clients do.
+
+mod errors; // what refused requests hear, by code and protocol
+mod identity; // calls of users, roles and strangers, and their records
+mod ingest; // the door for producers' events
+mod lifecycle; // stop, restart, recovery
+mod lookups; // LookupEvents: attributes, pages, tokens, rates
+mod open_routes; // what answers without credentials
+mod raw_http; // requests that no HTTP library would send
