@@ -21,4 +21,4 @@ pub use operation::{
 pub use parameters::{Parameter, ParameterKind, Pattern};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

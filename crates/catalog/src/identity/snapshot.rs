@@ -147,8 +147,8 @@ impl View<'_> {
         };
         let tags = self.tags(identity_id).await?;
         Ok(Some(IdentitySnapshot {
-            account,
             version,
+            account,
             identity,
             tags,
             policies,

@@ -133,20 +133,18 @@ async fn identity_subject(
             ..Subject::default()
         });
     };
-    match view
+    let found = view
         .find_identity(kind, name)
         .await
-        .map_err(QueryError::from_catalog)?
-    {
-        Some(identity) => described(identity, view).await,
-        None => {
-            let arn = arn(caller.account, kind.as_str(), "/", name);
-            Ok(Subject {
-                arn,
-                ..Subject::default()
-            })
-        }
+        .map_err(QueryError::from_catalog)?;
+    if let Some(identity) = found {
+        return described(identity, view).await;
     }
+    let arn = arn(caller.account, kind.as_str(), "/", name);
+    Ok(Subject {
+        arn,
+        ..Subject::default()
+    })
 }
 
 /// The user whose key the call names.

@@ -40,28 +40,26 @@ pub(super) fn get(call: ReadCall<'_>) -> Running<'_> {
     Box::pin(async move {
         let account = call.caller.account;
         let mut view = call.transaction.identities(account);
-        let fields = match named_or_calling_user(&mut view, call.input, call.caller).await? {
-            Some(user) => {
-                let tags = view
-                    .tags(&user.id)
-                    .await
-                    .map_err(QueryError::from_catalog)?;
-                shapes::user(&user)
-                    .maybe("PermissionsBoundary", shapes::boundary(&user))
-                    .maybe("Tags", shapes::some_tags(&tags))
-            }
-            None => {
-                let facts = view
-                    .account_facts()
-                    .await
-                    .map_err(QueryError::from_catalog)?;
-                let created_ms = facts.map_or(0, |facts| facts.created_ms);
-                Fields::new()
-                    .text("Path", "/")
-                    .text("UserId", account.as_str())
-                    .text("Arn", call.caller.principal.arn())
-                    .with("CreateDate", Shape::Time(created_ms))
-            }
+        let user = named_or_calling_user(&mut view, call.input, call.caller).await?;
+        let fields = if let Some(user) = user {
+            let tags = view
+                .tags(&user.id)
+                .await
+                .map_err(QueryError::from_catalog)?;
+            shapes::user(&user)
+                .maybe("PermissionsBoundary", shapes::boundary(&user))
+                .maybe("Tags", shapes::some_tags(&tags))
+        } else {
+            let facts = view
+                .account_facts()
+                .await
+                .map_err(QueryError::from_catalog)?;
+            let created_ms = facts.map_or(0, |facts| facts.created_ms);
+            Fields::new()
+                .text("Path", "/")
+                .text("UserId", account.as_str())
+                .text("Arn", call.caller.principal.arn())
+                .with("CreateDate", Shape::Time(created_ms))
         };
         Ok(QueryAnswer::of(Fields::new().with("User", fields.shape())))
     })

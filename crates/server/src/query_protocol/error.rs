@@ -151,6 +151,10 @@ impl QueryError {
     }
 
     /// Says what the catalog refused, or logs what went wrong there: a caller learns no internals.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "made to be handed to map_err"
+    )]
     pub fn from_catalog(error: CatalogError) -> Self {
         let code = match &error {
             CatalogError::NoSuchEntity(_) => QueryErrorCode::NoSuchEntity,

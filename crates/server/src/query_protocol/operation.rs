@@ -108,7 +108,7 @@ pub struct Caller {
 }
 
 /// A row of a service's table.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct QueryOperation {
     /// Its name: the `Action` parameter, and `eventName` of the record.
     pub name: &'static str,

@@ -7,11 +7,12 @@ use crate::query_protocol::{Fields, QueryAnswer, QueryError, QueryErrorCode, Rea
 /// GetCallerIdentity. No policy can refuse it.
 pub(super) fn get(call: ReadCall<'_>) -> Running<'_> {
     Box::pin(async move {
-        let principal = &call.caller.principal;
+        let ReadCall { caller, .. } = call;
+        let principal = &caller.principal;
         let fields = Fields::new()
             .text("Arn", principal.arn())
             .text("UserId", principal.principal_id())
-            .text("Account", call.caller.account.as_str());
+            .text("Account", caller.account.as_str());
         Ok(QueryAnswer::of(fields))
     })
 }
@@ -19,7 +20,8 @@ pub(super) fn get(call: ReadCall<'_>) -> Running<'_> {
 /// GetAccessKeyInfo: the account is part of the ID, temporary keys included.
 pub(super) fn key_info(call: ReadCall<'_>) -> Running<'_> {
     Box::pin(async move {
-        let Some(account) = access_key_account(call.input.required("AccessKeyId")) else {
+        let ReadCall { input, .. } = call;
+        let Some(account) = access_key_account(input.required("AccessKeyId")) else {
             let message = "The access key ID is not valid.";
             return Err(QueryError::new(QueryErrorCode::ValidationError, message));
         };

@@ -12,19 +12,25 @@ const ROOT_SECONDS_MAX: i64 = 3_600;
 /// GetSessionToken.
 pub(super) fn get(call: ReadCall<'_>) -> Running<'_> {
     Box::pin(async move {
-        if call.input.text("SerialNumber").is_some() || call.input.text("TokenCode").is_some() {
+        let ReadCall {
+            world,
+            caller,
+            input,
+            ..
+        } = call;
+        if input.text("SerialNumber").is_some() || input.text("TokenCode").is_some() {
             return Err(no_such_device());
         }
-        let now_ms = call.world.clock.now_ms();
-        let asked = call.input.number("DurationSeconds");
+        let now_ms = world.clock.now_ms();
+        let asked = input.number("DurationSeconds");
         let refused = QueryError::new(
             QueryErrorCode::AccessDenied,
             "Cannot call GetSessionToken with session credentials",
         );
-        if call.caller.session.is_some() {
+        if caller.session.is_some() {
             return Err(refused);
         }
-        let (principal, seconds) = match &call.caller.principal {
+        let (principal, seconds) = match &caller.principal {
             Principal::User(user) => {
                 let user = user.clone();
                 let session = UserSession {
@@ -53,7 +59,7 @@ pub(super) fn get(call: ReadCall<'_>) -> Running<'_> {
             tags: Vec::new(),
             transitive_tag_keys: Vec::new(),
         };
-        let credentials = issue(call.world, call.caller.account, session);
+        let credentials = issue(world, caller.account, session);
         Ok(QueryAnswer::of(
             Fields::new().with("Credentials", credentials),
         ))

@@ -1,0 +1,248 @@
+//! What a new node needs before anyone can call it: a master key, the default account with an
+//! administrator, and the files in DATA_DIR that AWS's tools read.
+//!
+//! `credentials` is written before the account is committed: a crash in between leaves a file that the
+//! next start replaces, never an account that nobody can enter.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use cairn_catalog::CatalogError;
+use cairn_catalog::identity::{IdPrefix, IdentityKind, NewAccount, NewIdentity, new_unique_id};
+use cairn_model::{AccountId, Region};
+use cairn_platform::{Entropy, MasterKey, SealError};
+use zeroize::Zeroizing;
+
+use crate::iam::{IssuedKey, issue_access_key};
+use crate::query_protocol::{QueryError, World};
+
+/// The policy of the first administrator.
+const ADMINISTRATOR_ACCESS: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
+/// The setting that says that the first start has been.
+const STARTED: &str = "first-start.account";
+const MASTER_KEY_FILE: &str = "master.key";
+/// A key file holds 64 digits; anything much longer is another file.
+const MASTER_KEY_FILE_BYTES_MAX: u64 = 1_024;
+
+/// What a first start needs to know.
+#[derive(Clone, Debug)]
+pub struct FirstStart {
+    /// Where the files go.
+    pub data_dir: PathBuf,
+    /// The account to make.
+    pub account: AccountId,
+    /// The name of its administrator.
+    pub administrator: String,
+    /// The Region that tools use unless told another.
+    pub region: Region,
+    /// Where the API answers.
+    pub listen: SocketAddr,
+    /// Where the S3 endpoint answers.
+    pub s3_listen: SocketAddr,
+    /// Whether both answer over TLS.
+    pub tls: bool,
+}
+
+/// Why a node could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum FirstStartError {
+    /// A file of DATA_DIR cannot be read or written.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        reason: String,
+    },
+    /// The key file holds no master key.
+    #[error("{path}: {reason}")]
+    MasterKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: SealError,
+    },
+    /// The catalog refused or failed.
+    #[error("{0}")]
+    Catalog(CatalogError),
+    /// The administrator's key could not be made.
+    #[error("{0}")]
+    Key(QueryError),
+}
+
+/// Makes the default account and its administrator unless an earlier start has, and writes `config`,
+/// whose addresses follow those of this start.
+pub async fn ensure(world: &World, first: &FirstStart) -> Result<(), FirstStartError> {
+    let mut transaction = world
+        .catalog
+        .begin()
+        .await
+        .map_err(FirstStartError::Catalog)?;
+    let started = transaction
+        .setting(STARTED)
+        .await
+        .map_err(FirstStartError::Catalog)?;
+    if started.is_none() {
+        let account = NewAccount {
+            account: first.account,
+            name: "default".to_owned(),
+        };
+        transaction
+            .create_account(account)
+            .await
+            .map_err(FirstStartError::Catalog)?;
+        let key =
+            create_administrator(world, &mut transaction, first.account, &first.administrator)
+                .await?;
+        write_private(
+            &first.data_dir.join("credentials"),
+            credentials_text(&key).as_bytes(),
+        )?;
+        transaction
+            .put_setting(STARTED, first.account.as_str().as_bytes())
+            .await
+            .map_err(FirstStartError::Catalog)?;
+        transaction
+            .commit()
+            .await
+            .map_err(FirstStartError::Catalog)?;
+        tracing::info!(account.id = %first.account, "made the default account");
+    }
+    write_private(
+        &first.data_dir.join("config"),
+        config_text(first).as_bytes(),
+    )
+}
+
+/// Makes a user with `AdministratorAccess` and an access key in an account that has none yet.
+pub(crate) async fn create_administrator(
+    world: &World,
+    transaction: &mut cairn_catalog::WriteTransaction,
+    account: AccountId,
+    name: &str,
+) -> Result<IssuedKey, FirstStartError> {
+    let mut edit = transaction.identities(account);
+    let new = NewIdentity {
+        id: new_unique_id(IdPrefix::User, world.entropy.as_ref()),
+        kind: IdentityKind::User,
+        name: name.to_owned(),
+        path: "/".to_owned(),
+        boundary_arn: None,
+        role: None,
+        tags: Vec::new(),
+    };
+    let user = edit
+        .create_identity(new)
+        .await
+        .map_err(FirstStartError::Catalog)?;
+    edit.attach_policy(&user, ADMINISTRATOR_ACCESS)
+        .await
+        .map_err(FirstStartError::Catalog)?;
+    issue_access_key(world, &mut edit, Some(&user.id))
+        .await
+        .map_err(FirstStartError::Key)
+}
+
+/// The master key from the configured file, or from `DATA_DIR/master.key`, which is made if there is
+/// none. A key beside the data that it protects protects nothing from whoever reads the folder.
+pub fn load_master_key(
+    data_dir: &Path,
+    configured: Option<&Path>,
+    entropy: &dyn Entropy,
+) -> Result<MasterKey, FirstStartError> {
+    let default = data_dir.join(MASTER_KEY_FILE);
+    let path = configured.unwrap_or(&default);
+    let failed = |error: std::io::Error| FirstStartError::File {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    match std::fs::metadata(path) {
+        Ok(metadata) => {
+            if metadata.len() > MASTER_KEY_FILE_BYTES_MAX {
+                return Err(FirstStartError::MasterKey {
+                    path: path.to_owned(),
+                    reason: SealError::BadMasterKey,
+                });
+            }
+            let text = Zeroizing::new(std::fs::read_to_string(path).map_err(failed)?);
+            MasterKey::from_hex(&text).map_err(|reason| FirstStartError::MasterKey {
+                path: path.to_owned(),
+                reason,
+            })
+        }
+        // A configured file that is not there is a mistake; a new key would open nothing.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && configured.is_none() => {
+            let key = MasterKey::generate(entropy);
+            let text = Zeroizing::new(format!("{}\n", key.to_hex().as_str()));
+            write_private(path, text.as_bytes())?;
+            Ok(key)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// The AWS credentials file.
+pub(crate) fn credentials_text(key: &IssuedKey) -> Zeroizing<String> {
+    Zeroizing::new(format!(
+        "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+        key.key_id,
+        key.secret.as_str()
+    ))
+}
+
+/// The AWS config file: every service at the API's address, S3 at its own.
+fn config_text(first: &FirstStart) -> String {
+    let scheme = if first.tls { "https" } else { "http" };
+    let api = reachable(first.listen);
+    let s3 = reachable(first.s3_listen);
+    let region = &first.region;
+    format!(
+        "[default]\nregion = {region}\noutput = json\nendpoint_url = {scheme}://{api}\n\
+         services = cairn\ns3 =\n  addressing_style = path\n\n\
+         [services cairn]\ns3 =\n  endpoint_url = {scheme}://{s3}\n"
+    )
+}
+
+/// The address that a client on this machine uses: one that listens everywhere is reached by loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Writes a file that only its owner may read: whole and durable, or not at all.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FirstStartError> {
+    let failed = |error: std::io::Error| FirstStartError::File {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let beside = path.with_file_name(name);
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&beside)
+        .map_err(failed)?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(failed)?;
+    std::fs::rename(&beside, path).map_err(failed)?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))
+        .and_then(|f| f.sync_all())
+        .map_err(failed)
+}
+
+#[cfg(test)]
+mod tests;

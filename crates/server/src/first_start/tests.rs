@@ -1,0 +1,129 @@
+//! First starts in an empty folder, repeated ones, and those that an earlier crash left behind.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use cairn_catalog::Catalog;
+use cairn_catalog::identity::CredentialRecord;
+use cairn_platform::{ManualClock, SeededEntropy};
+
+use super::*;
+
+async fn world(folder: &Path) -> World {
+    let entropy = Arc::new(SeededEntropy::new(7));
+    let clock = Arc::new(ManualClock::at(1_700_000_000_000));
+    let catalog = Catalog::open(&folder.join("catalog.sqlite"), Arc::clone(&clock) as _).await;
+    World {
+        catalog: Arc::new(catalog.expect("opens")),
+        master_key: load_master_key(folder, None, entropy.as_ref()).expect("loads"),
+        clock,
+        entropy,
+    }
+}
+
+fn first(folder: &Path, port: u16) -> FirstStart {
+    FirstStart {
+        data_dir: folder.to_owned(),
+        account: "123456789012".parse().expect("an account"),
+        administrator: "admin".to_owned(),
+        region: "us-east-1".parse().expect("a Region"),
+        listen: SocketAddr::from(([0, 0, 0, 0], port)),
+        s3_listen: SocketAddr::from(([127, 0, 0, 1], 4511)),
+        tls: false,
+    }
+}
+
+fn value<'a>(file: &'a str, name: &str) -> &'a str {
+    let line = file
+        .lines()
+        .find(|line| line.starts_with(name))
+        .expect("the line is there");
+    line.split_once(" = ").expect("a value").1
+}
+
+// Proves: SEC-091
+#[tokio::test]
+async fn the_first_start_leaves_credentials_that_open_the_account_and_the_second_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = world(folder.path()).await;
+    ensure(&world, &first(folder.path(), 4510))
+        .await
+        .expect("sets up");
+    let credentials =
+        std::fs::read_to_string(folder.path().join("credentials")).expect("is written");
+    let key_id = value(&credentials, "aws_access_key_id");
+    let record = world
+        .catalog
+        .resolve_access_key(key_id)
+        .await
+        .expect("reads")
+        .expect("the key exists");
+    let context = CredentialRecord::secret_context(record.account.account, key_id);
+    let secret = world
+        .master_key
+        .open(&context, &record.secret_sealed)
+        .expect("opens");
+    assert_eq!(
+        secret.as_slice(),
+        value(&credentials, "aws_secret_access_key").as_bytes()
+    );
+    assert_eq!(
+        record.user.as_ref().map(|user| user.name.as_str()),
+        Some("admin")
+    );
+
+    ensure(&world, &first(folder.path(), 9000))
+        .await
+        .expect("starts again");
+    let again = std::fs::read_to_string(folder.path().join("credentials")).expect("is there");
+    assert_eq!(again, credentials);
+    let config = std::fs::read_to_string(folder.path().join("config")).expect("is written");
+    assert_eq!(value(&config, "endpoint_url"), "http://127.0.0.1:9000");
+    assert!(
+        config.contains("endpoint_url = http://127.0.0.1:4511"),
+        "{config}"
+    );
+    for name in ["credentials", "config", "master.key"] {
+        let metadata = std::fs::metadata(folder.path().join(name)).expect("exists");
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_crash_before_the_commit_leaves_a_node_that_still_starts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("credentials"), "left by a crash").expect("writes");
+    let world = world(folder.path()).await;
+    ensure(&world, &first(folder.path(), 4510))
+        .await
+        .expect("sets up");
+    let credentials =
+        std::fs::read_to_string(folder.path().join("credentials")).expect("is written");
+    let key_id = value(&credentials, "aws_access_key_id");
+    assert!(
+        world
+            .catalog
+            .resolve_access_key(key_id)
+            .await
+            .expect("reads")
+            .is_some()
+    );
+}
+
+#[test]
+fn a_master_key_is_kept_and_a_wrong_or_missing_file_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let entropy = SeededEntropy::new(1);
+    let made = load_master_key(folder.path(), None, &entropy).expect("is made");
+    let again = load_master_key(folder.path(), None, &entropy).expect("is read");
+    assert_eq!(made.to_hex(), again.to_hex());
+    let missing = folder.path().join("elsewhere.key");
+    let error = load_master_key(folder.path(), Some(&missing), &entropy).expect_err("is refused");
+    assert!(matches!(error, FirstStartError::File { .. }), "{error}");
+    std::fs::write(&missing, "not a key").expect("writes");
+    let error = load_master_key(folder.path(), Some(&missing), &entropy).expect_err("is refused");
+    assert!(
+        matches!(error, FirstStartError::MasterKey { .. }),
+        "{error}"
+    );
+}
