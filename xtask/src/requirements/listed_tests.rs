@@ -9,17 +9,6 @@ use serde::Deserialize;
 
 use super::citations::TestName;
 
-/// Test builds that differ from the workspace's plain one, as `make test` runs them.
-const RUST_SELECTIONS: &[&[&str]] = &[
-    &["--workspace"],
-    &[
-        "--package",
-        "cairn-eventlog",
-        "--features",
-        "sabotage,failpoints",
-    ],
-];
-
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Listing {
@@ -39,10 +28,7 @@ struct TestCase {
 }
 
 pub(super) fn list(root: &Path) -> Result<BTreeSet<TestName>> {
-    let mut tests = BTreeSet::new();
-    for selection in RUST_SELECTIONS {
-        tests.extend(rust_tests(root, selection)?);
-    }
+    let mut tests: BTreeSet<TestName> = rust_tests(root)?.into_iter().collect();
     let interpreter = root.join(".venv/bin/python");
     ensure!(
         interpreter.exists(),
@@ -52,11 +38,17 @@ pub(super) fn list(root: &Path) -> Result<BTreeSet<TestName>> {
     Ok(tests)
 }
 
-fn rust_tests(root: &Path, selection: &[&str]) -> Result<Vec<TestName>> {
+fn rust_tests(root: &Path) -> Result<Vec<TestName>> {
     let output = Command::new("cargo")
         .current_dir(root)
-        .args(["nextest", "list", "--locked", "--message-format", "json"])
-        .args(selection)
+        .args([
+            "nextest",
+            "list",
+            "--locked",
+            "--workspace",
+            "--message-format",
+            "json",
+        ])
         .output()
         .context("cannot run cargo nextest")?;
     ensure!(
