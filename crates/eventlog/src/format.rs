@@ -55,3 +55,6 @@ fn checksum_around(owner: &[u8], bytes: &[u8]) -> u32 {
     let crc = crc32c::crc32c_append(crc32c::crc32c(owner), &bytes[..12]);
     crc32c::crc32c_append(crc, &bytes[16..])
 }
+
+#[cfg(test)]
+mod tests;

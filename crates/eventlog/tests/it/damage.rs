@@ -15,8 +15,10 @@ use cairn_platform::{Entropy, SeededEntropy, SimDisk};
 use futures::FutureExt;
 
 use crate::fixture::{PARTITION, clock, small_config};
+use crate::results::{self, RunResult};
 use mutation::{Files, Mutation, mutate};
 
+const C5: &str = "C5 damaged log files";
 const MUTATIONS: u64 = 1000;
 const BATCHES: u64 = 60;
 
@@ -224,6 +226,13 @@ fn every_changed_record_is_reported_and_the_others_are_readable() {
                 panic!("clean {clean}, seed {seed}: {broken}");
             }
         }
+        let figure = ("wrong rows", 0);
+        results::append(RunResult {
+            test: C5,
+            runs: mutations(),
+            figure,
+            ..RunResult::default()
+        });
         assert!(
             with_loss > mutations() / 4,
             "too few mutations touch records: {with_loss}"
@@ -240,6 +249,13 @@ fn caught(bug: Sabotage) {
             && check(&stopped, &mutation, None).is_ok()
     });
     assert!(found, "no mutation finds {bug:?}");
+    let figure = ("wrong rows", 0);
+    results::append(RunResult {
+        test: C5,
+        controls: 1,
+        figure,
+        ..RunResult::default()
+    });
 }
 
 // Proves: R4

@@ -14,6 +14,8 @@ mod frozen;
 mod readers;
 /// The log on real files.
 mod real_files;
+/// What fault runs leave for docs/reliability.md.
+mod results;
 /// Seeded histories of appends, faults and restarts, checked against a model (C4), and the planted bugs
 /// that they must find.
 mod simulation;

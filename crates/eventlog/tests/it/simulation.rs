@@ -8,8 +8,10 @@ use std::panic::AssertUnwindSafe;
 
 use cairn_eventlog::Sabotage;
 
+use crate::results::{self, RunResult};
 use history::{Coverage, History};
 
+const C4: &str = "C4 torn and reordered writes";
 const SEEDS: u64 = 500;
 const CONTROL_SEEDS_MAX: u64 = 2000;
 
@@ -43,6 +45,13 @@ fn histories_with_faults_keep_every_acknowledged_record() {
             Err(broken) => panic!("seed {seed}: {broken}"),
         }
     }
+    results::append(RunResult {
+        test: C4,
+        runs: seeds(),
+        acknowledged: coverage.acknowledged(),
+        figure: ("failing seeds", 0),
+        ..RunResult::default()
+    });
     // A generator that does not reach a fault proves nothing about it.
     assert!(
         coverage.unreached().is_empty(),
@@ -58,6 +67,13 @@ fn caught(bug: Sabotage) {
         (0..CONTROL_SEEDS_MAX).any(|seed| breaks(&seed)),
         "no seed finds {bug:?}"
     );
+    let figure = ("failing seeds", 0);
+    results::append(RunResult {
+        test: C4,
+        controls: 1,
+        figure,
+        ..RunResult::default()
+    });
 }
 
 // Proves: R1

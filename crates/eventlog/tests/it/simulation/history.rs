@@ -47,6 +47,10 @@ impl Coverage {
         self.segments_max = self.segments_max.max(other.segments_max);
     }
 
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
     pub(super) fn unreached(&self) -> Vec<&'static str> {
         let reached = [
             ("acknowledgements", self.acknowledged),
