@@ -13,9 +13,9 @@ use crate::error::StartError;
 use crate::pipeline::Server;
 
 /// How often the last uses of access keys are written down.
-const KEY_USES_INTERVAL: Duration = Duration::from_secs(60);
+const KEY_USES_INTERVAL: Duration = Duration::from_mins(1);
 /// How often the sealed segments of the event log are read and compared with their checksums (R6).
-const SCRUB_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+const SCRUB_INTERVAL: Duration = Duration::from_hours(24);
 
 type Loop = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use cairn_bucket::{ReadOnlyEndpoint, StoredObjects};
 use cairn_catalog::Catalog;
 use cairn_catalog::lake::LakeCatalog;
-use cairn_eventlog::{EventLog, SegmentedLog, SegmentedLogConfig};
+use cairn_eventlog::{SegmentedLog, SegmentedLogConfig};
 use cairn_lake::{Lake, LakeConfig};
 use cairn_platform::{Clock, Disk, Entropy};
 use tokio::sync::{Semaphore, watch};
@@ -63,70 +63,16 @@ pub struct RunningServer {
 impl RunningServer {
     /// Opens everything in order and begins to serve. On return, requests are answered.
     pub async fn start(config: Config, surroundings: Surroundings) -> Result<Self, StartError> {
-        let Surroundings {
-            clock,
-            entropy,
-            disk,
-        } = surroundings;
         // Addresses first: a port in use is the commonest mistake, and nothing is touched by then.
         let bind = |address| {
-            let clock = Arc::clone(&clock);
+            let clock = Arc::clone(&surroundings.clock);
             Listener::bind(address, config.http.clone(), config.tls.as_ref(), clock)
         };
         let listener = bind(config.listen).await?;
         let bucket_listener = bind(config.s3_listen).await?;
-        let (address, bucket_address) =
-            (listener.local_address()?, bucket_listener.local_address()?);
-        let config = Arc::new(config);
-
-        let world = open_world(&config, &clock, &entropy).await?;
-        first_start::ensure(&world, &first_start_of(&config, address, bucket_address))
-            .await
-            .map_err(|error| open_error("the first account", &error))?;
-        let log = open_log(&config, disk, &clock).await?;
-        let contract = sabotage::contract(&log);
-        let catalog: Arc<dyn LakeCatalog> = Arc::clone(&world.catalog) as Arc<dyn LakeCatalog>;
-        let lake = Lake::open(
-            lake_config(&config.data_dir, &config.lake),
-            catalog,
-            Arc::clone(&contract),
-            Arc::clone(&clock),
-            Arc::clone(&entropy),
-        )
-        .await
-        .map_err(|error| open_error("the lake", &error))?;
-
-        let metrics = Arc::new(Metrics::default());
-        let memory = Deduplication::new(config.deduplication, Arc::clone(&clock), &*entropy);
-        let doors = Arc::new(Doors::new(
-            contract,
-            Arc::new(memory),
-            Arc::clone(&clock),
-            Arc::clone(&entropy),
-            Arc::clone(&metrics),
-        ));
-        let restored = doors
-            .rebuild()
-            .await
-            .map_err(|error| open_error("the event log", &error))?;
-        let outbox = Arc::new(Outbox::new(
-            Arc::clone(&world.catalog),
-            Arc::clone(&doors),
-            Arc::clone(&clock),
-        ));
-        drain_outbox(&outbox).await;
-
-        let parts = Parts {
-            config,
-            world,
-            clock,
-            entropy,
-            metrics,
-            log,
-            lake,
-            doors,
-            outbox,
-        };
+        let addresses = (listener.local_address()?, bucket_listener.local_address()?);
+        let parts = Parts::open(Arc::new(config), surroundings, addresses).await?;
+        let keys = parts.doors.keys();
         let connections = ConnectionCount(Box::new(listener.connection_count()));
         let server = Arc::new(parts.server(connections));
         let background = Background::start(&server);
@@ -137,7 +83,8 @@ impl RunningServer {
             tokio::spawn(listener.serve(api, stop.clone())),
             tokio::spawn(bucket_listener.serve(bucket, stop)),
         ];
-        tracing::info!(%address, %bucket_address, restored.keys = restored, "ready");
+        let (address, bucket_address) = addresses;
+        tracing::info!(%address, %bucket_address, deduplication.keys = keys, "ready");
         Ok(Self {
             address,
             bucket_address,
@@ -264,8 +211,7 @@ async fn open_log(
     let log_config = log_config(&config.data_dir, &config.eventlog);
     let clock = Arc::clone(clock);
     // Recovery reads and writes files for as long as it takes; it has a thread to itself.
-    let opened =
-        tokio::task::spawn_blocking(move || sabotage::open_log(log_config, disk, clock));
+    let opened = tokio::task::spawn_blocking(move || sabotage::open_log(log_config, disk, clock));
     opened
         .await
         .map_err(|error| open_error("the event log", &error))?
@@ -364,6 +310,62 @@ struct Parts {
 }
 
 impl Parts {
+    /// Opens everything, in the order in which one part needs the other.
+    async fn open(
+        config: Arc<Config>,
+        surroundings: Surroundings,
+        (address, bucket_address): (SocketAddr, SocketAddr),
+    ) -> Result<Self, StartError> {
+        let Surroundings {
+            clock,
+            entropy,
+            disk,
+        } = surroundings;
+        let world = open_world(&config, &clock, &entropy).await?;
+        first_start::ensure(&world, &first_start_of(&config, address, bucket_address))
+            .await
+            .map_err(|error| open_error("the first account", &error))?;
+        let log = open_log(&config, disk, &clock).await?;
+        let contract = sabotage::contract(&log);
+        let catalog: Arc<dyn LakeCatalog> = Arc::clone(&world.catalog) as Arc<dyn LakeCatalog>;
+        let lake = Lake::open(
+            lake_config(&config.data_dir, &config.lake),
+            catalog,
+            Arc::clone(&contract),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        )
+        .await
+        .map_err(|error| open_error("the lake", &error))?;
+        let metrics = Arc::new(Metrics::default());
+        let memory = Deduplication::new(config.deduplication, Arc::clone(&clock), &*entropy);
+        let doors = Arc::new(Doors::new(
+            contract,
+            Arc::new(memory),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            Arc::clone(&metrics),
+        ));
+        doors
+            .rebuild()
+            .await
+            .map_err(|error| open_error("the event log", &error))?;
+        let catalog = Arc::clone(&world.catalog);
+        let outbox = Arc::new(Outbox::new(catalog, Arc::clone(&doors), Arc::clone(&clock)));
+        drain_outbox(&outbox).await;
+        Ok(Self {
+            config,
+            world,
+            clock,
+            entropy,
+            metrics,
+            log,
+            lake,
+            doors,
+            outbox,
+        })
+    }
+
     fn server(self, connections: ConnectionCount) -> Server {
         let Self {
             config,

@@ -256,7 +256,7 @@ impl Metrics {
     }
 
     fn register_gauges(&mut self) {
-        let (registry, gauges) = (&mut self.registry, &self.gauges);
+        let gauges = &self.gauges;
         for (name, help, gauge) in [
             ("connections", "Open connections", &gauges.connections),
             (
@@ -317,24 +317,28 @@ impl Metrics {
                 &gauges.lake_too_old,
             ),
         ] {
-            registry.register(name, help, gauge.clone());
+            self.registry.register(name, help, gauge.clone());
         }
-        registry.register(
-            "uptime_seconds",
-            "Time since the start",
-            gauges.uptime_seconds.clone(),
-        );
-        registry.register(
-            "log_reader_lag",
-            "Records between a log reader and the log's end",
-            self.reader_lag.clone(),
-        );
-        registry.register("store_rows", "Events in a store", self.store_rows.clone());
-        registry.register(
-            "store_position",
-            "Log sequence up to which a store shows events",
-            self.store_position.clone(),
-        );
+        let uptime = self.gauges.uptime_seconds.clone();
+        self.registry
+            .register("uptime_seconds", "Time since the start", uptime);
+        self.register_families();
+    }
+
+    fn register_families(&mut self) {
+        for (name, help, family) in [
+            ("store_rows", "Events in a store", &self.store_rows),
+            (
+                "store_position",
+                "Log sequence up to which a store shows events",
+                &self.store_position,
+            ),
+        ] {
+            self.registry.register(name, help, family.clone());
+        }
+        let help = "Records between a log reader and the log's end";
+        self.registry
+            .register("log_reader_lag", help, self.reader_lag.clone());
     }
 }
 

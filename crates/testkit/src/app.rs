@@ -97,7 +97,7 @@ impl TestAppBuilder {
         let surroundings = Surroundings {
             clock,
             entropy: Arc::new(SystemEntropy::new()),
-            disk: Arc::new(RealDisk::default()),
+            disk: Arc::new(RealDisk),
         };
         let server = RunningServer::start(config, surroundings)
             .await

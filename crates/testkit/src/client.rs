@@ -121,6 +121,8 @@ impl SignedClient {
         credentials: Credentials,
         clock: Option<ManualClock>,
     ) -> Self {
+        // The client asks the process for its cryptography; a second installation changes nothing.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
             .build()

@@ -69,18 +69,29 @@ pub async fn run(arguments: IngestArguments, clock: Arc<dyn Clock>) -> anyhow::R
     };
     let progress = progress_bar(found.iter().map(inputs::Input::bytes).sum());
     let ingest = Ingest::new(http, clock, checkpoint, list, progress.clone());
-    let finished = ingest.send_all(found, usize::from(arguments.parallel)).await;
+    let finished = ingest
+        .send_all(found, usize::from(arguments.parallel))
+        .await;
     progress.finish_and_clear();
     let (report, checkpoint) = finished?;
     report.write(&mut std::io::stdout().lock())?;
     if !report.is_complete() {
-        writeln!(std::io::stderr(), "not everything went in; run the same command to go on")?;
+        writeln!(
+            std::io::stderr(),
+            "not everything went in; run the same command to go on"
+        )?;
         return Ok(ExitCode::FAILURE);
     }
     if let Some(checkpoint) = checkpoint {
-        checkpoint.remove().context("cannot remove the checkpoint")?;
+        checkpoint
+            .remove()
+            .context("cannot remove the checkpoint")?;
     }
-    Ok(if report.refused() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.refused() == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn progress_bar(bytes: u64) -> ProgressBar {

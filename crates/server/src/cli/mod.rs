@@ -21,19 +21,21 @@ struct CommandLine {
 enum Command {
     /// Runs a server: API, event log, event history and the embedded S3 endpoint.
     Serve(serve::ServeArguments),
-    Ingest(ingest::IngestArguments),
+    Ingest(Box<ingest::IngestArguments>),
 }
 
 /// Runs the command that the process was started with.
 pub fn run() -> anyhow::Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    // The HTTP client asks the process for its cryptography; a second installation changes nothing.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match CommandLine::parse().command {
         Command::Serve(arguments) => serve::run(&arguments, clock),
         Command::Ingest(arguments) => {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?;
-            runtime.block_on(ingest::run(arguments, clock))
+            runtime.block_on(ingest::run(*arguments, clock))
         }
     }
 }

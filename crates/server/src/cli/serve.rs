@@ -87,7 +87,7 @@ async fn serve(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<ExitCode
     let surroundings = Surroundings {
         clock,
         entropy: Arc::new(SystemEntropy::new()),
-        disk: Arc::new(RealDisk::default()),
+        disk: Arc::new(RealDisk),
     };
     let mut server = RunningServer::start(config, surroundings).await?;
     let data_dir = std::path::absolute(&data_dir).unwrap_or(data_dir);

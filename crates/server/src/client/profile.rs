@@ -16,7 +16,12 @@ pub struct ProfileArguments {
     #[arg(long, env = "AWS_REGION", value_name = "REGION")]
     pub region: Option<String>,
     /// Profile in the files of the AWS CLI.
-    #[arg(long, env = "AWS_PROFILE", value_name = "NAME", default_value = "default")]
+    #[arg(
+        long,
+        env = "AWS_PROFILE",
+        value_name = "NAME",
+        default_value = "default"
+    )]
     pub profile: String,
     #[command(flatten)]
     environment: AwsEnvironment,
@@ -31,7 +36,12 @@ struct AwsEnvironment {
     default_region: Option<String>,
     #[arg(long, hide = true, hide_env_values = true, env = "AWS_ACCESS_KEY_ID")]
     access_key_id: Option<String>,
-    #[arg(long, hide = true, hide_env_values = true, env = "AWS_SECRET_ACCESS_KEY")]
+    #[arg(
+        long,
+        hide = true,
+        hide_env_values = true,
+        env = "AWS_SECRET_ACCESS_KEY"
+    )]
     secret_access_key: Option<String>,
     #[arg(long, hide = true, hide_env_values = true, env = "AWS_SESSION_TOKEN")]
     session_token: Option<String>,
@@ -68,9 +78,15 @@ pub(crate) enum ProfileError {
     )]
     NoCredentials,
     #[error("{variable} is set but {missing} is not")]
-    HalfCredentials { variable: &'static str, missing: &'static str },
+    HalfCredentials {
+        variable: &'static str,
+        missing: &'static str,
+    },
     #[error("cannot read {file}: {reason}")]
-    Unreadable { file: PathBuf, reason: std::io::Error },
+    Unreadable {
+        file: PathBuf,
+        reason: std::io::Error,
+    },
     #[error("{file}, line {line}: neither a [section] nor name = value")]
     Malformed { file: PathBuf, line: usize },
 }
@@ -85,7 +101,9 @@ impl ClientProfile {
         let environment = &arguments.environment;
         let home = environment.home.clone().unwrap_or_default();
         let file = |given: &Option<PathBuf>, name: &str| {
-            given.clone().unwrap_or_else(|| home.join(".aws").join(name))
+            given
+                .clone()
+                .unwrap_or_else(|| home.join(".aws").join(name))
         };
         let credentials = read_sections(&file(&environment.credentials_file, "credentials"))?;
         let config = read_sections(&file(&environment.config_file, "config"))?;
@@ -94,7 +112,9 @@ impl ClientProfile {
             .get(&format!("profile {}", arguments.profile))
             .or_else(|| config.get(&arguments.profile));
         let setting = |name: &str| {
-            credentials.and_then(|s| s.get(name)).or_else(|| config.and_then(|s| s.get(name)))
+            credentials
+                .and_then(|s| s.get(name))
+                .or_else(|| config.and_then(|s| s.get(name)))
         };
         let (access_key_id, secret, session_token) = credentials_of(environment, setting)?;
         let endpoint = environment
@@ -125,12 +145,23 @@ fn credentials_of<'a>(
 ) -> Result<(String, SecretKey, Option<String>), ProfileError> {
     let (key, secret) = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
     match (&environment.access_key_id, &environment.secret_access_key) {
-        (Some(id), Some(value)) => {
-            Ok((id.clone(), SecretKey::new(value.clone()), environment.session_token.clone()))
-        }
-        (Some(_), None) => Err(ProfileError::HalfCredentials { variable: key, missing: secret }),
-        (None, Some(_)) => Err(ProfileError::HalfCredentials { variable: secret, missing: key }),
-        (None, None) => match (setting("aws_access_key_id"), setting("aws_secret_access_key")) {
+        (Some(id), Some(value)) => Ok((
+            id.clone(),
+            SecretKey::new(value.clone()),
+            environment.session_token.clone(),
+        )),
+        (Some(_), None) => Err(ProfileError::HalfCredentials {
+            variable: key,
+            missing: secret,
+        }),
+        (None, Some(_)) => Err(ProfileError::HalfCredentials {
+            variable: secret,
+            missing: key,
+        }),
+        (None, None) => match (
+            setting("aws_access_key_id"),
+            setting("aws_secret_access_key"),
+        ) {
             (Some(id), Some(value)) => {
                 let token = setting("aws_session_token").cloned();
                 Ok((id.clone(), SecretKey::new(value.clone()), token))
@@ -147,7 +178,12 @@ fn read_sections(file: &Path) -> Result<Sections, ProfileError> {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => return Ok(Sections::new()),
-        Err(reason) => return Err(ProfileError::Unreadable { file: file.to_owned(), reason }),
+        Err(reason) => {
+            return Err(ProfileError::Unreadable {
+                file: file.to_owned(),
+                reason,
+            });
+        }
     };
     let mut sections = Sections::new();
     let mut current = String::new();
@@ -157,13 +193,19 @@ fn read_sections(file: &Path) -> Result<Sections, ProfileError> {
         if trimmed.is_empty() || trimmed.starts_with(['#', ';']) || line.starts_with([' ', '\t']) {
             continue;
         }
-        if let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        if let Some(name) = trimmed
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
             current = name.split_whitespace().collect::<Vec<_>>().join(" ");
         } else if let Some((name, value)) = trimmed.split_once('=') {
             let section = sections.entry(current.clone()).or_default();
             section.insert(name.trim().to_owned(), value.trim().to_owned());
         } else {
-            return Err(ProfileError::Malformed { file: file.to_owned(), line: index + 1 });
+            return Err(ProfileError::Malformed {
+                file: file.to_owned(),
+                line: index + 1,
+            });
         }
     }
     Ok(sections)
@@ -182,8 +224,13 @@ mod tests {
     fn resolve(folder: &Path, options: &[&str]) -> Result<ClientProfile, ProfileError> {
         let file = |name: &str| folder.join(name).display().to_string();
         let (credentials, config) = (file("credentials"), file("config"));
-        let fixed =
-            ["cairn", "--credentials-file", &credentials, "--config-file", &config];
+        let fixed = [
+            "cairn",
+            "--credentials-file",
+            &credentials,
+            "--config-file",
+            &config,
+        ];
         let command: Command =
             clap::Parser::try_parse_from(fixed.iter().chain(options)).expect("valid options");
         ClientProfile::resolve(&command.profile)
@@ -207,15 +254,28 @@ mod tests {
         let profile = resolve(folder.path(), &["--profile", "audit"]).expect("complete");
         assert_eq!(profile.access_key_id, "ASIAAUDIT");
         assert_eq!(profile.session_token.as_deref(), Some("token"));
-        assert_eq!((profile.region.as_str(), profile.endpoint.as_str()), ("us-east-2", "http://localhost:9"));
+        assert_eq!(
+            (profile.region.as_str(), profile.endpoint.as_str()),
+            ("us-east-2", "http://localhost:9")
+        );
     }
 
     #[test]
     fn an_option_wins_over_the_files() {
         let folder = folder();
-        let options = ["--endpoint", "http://h:1/", "--region", "sa-east-1", "--profile", "default"];
+        let options = [
+            "--endpoint",
+            "http://h:1/",
+            "--region",
+            "sa-east-1",
+            "--profile",
+            "default",
+        ];
         let profile = resolve(folder.path(), &options).expect("complete");
-        assert_eq!((profile.region.as_str(), profile.endpoint.as_str()), ("sa-east-1", "http://h:1"));
+        assert_eq!(
+            (profile.region.as_str(), profile.endpoint.as_str()),
+            ("sa-east-1", "http://h:1")
+        );
         assert_eq!(profile.access_key_id, "AKIADEFAULT");
     }
 
@@ -223,9 +283,15 @@ mod tests {
     fn what_is_missing_is_named() {
         let folder = folder();
         let missing = resolve(folder.path(), &["--profile", "other"]).expect_err("no such profile");
-        assert!(missing.to_string().contains("AWS_ACCESS_KEY_ID"), "{missing}");
+        assert!(
+            missing.to_string().contains("AWS_ACCESS_KEY_ID"),
+            "{missing}"
+        );
         let half = resolve(folder.path(), &["--access-key-id", "AKIA"]).expect_err("half a pair");
-        assert!(half.to_string().contains("AWS_SECRET_ACCESS_KEY is not"), "{half}");
+        assert!(
+            half.to_string().contains("AWS_SECRET_ACCESS_KEY is not"),
+            "{half}"
+        );
         std::fs::write(folder.path().join("config"), "nonsense\n").expect("a file");
         let malformed = resolve(folder.path(), &[]).expect_err("not AWS's form");
         assert!(malformed.to_string().contains("line 1"), "{malformed}");

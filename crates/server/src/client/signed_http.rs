@@ -35,7 +35,9 @@ impl Answer {
     pub(crate) fn is_retryable(&self) -> bool {
         let throttled = || {
             let text = String::from_utf8_lossy(&self.body);
-            ["Throttling", "RequestTimeTooSkewed"].iter().any(|code| text.contains(code))
+            ["Throttling", "RequestTimeTooSkewed"]
+                .iter()
+                .any(|code| text.contains(code))
         };
         matches!(self.status, 429 | 500 | 502 | 503 | 504) || (self.status == 400 && throttled())
     }
@@ -51,13 +53,18 @@ pub(crate) enum CallError {
     #[error("the request cannot be signed: {reason}")]
     Unsignable { reason: String },
     #[error("no answer from {endpoint}: {reason}")]
-    NoAnswer { endpoint: String, reason: reqwest::Error },
+    NoAnswer {
+        endpoint: String,
+        reason: reqwest::Error,
+    },
 }
 
 impl SignedHttp {
     /// A client for the profile's endpoint.
     pub(crate) fn new(profile: ClientProfile, clock: Arc<dyn Clock>) -> Result<Self, CallError> {
-        let malformed = || CallError::Endpoint { endpoint: profile.endpoint.clone() };
+        let malformed = || CallError::Endpoint {
+            endpoint: profile.endpoint.clone(),
+        };
         let url: reqwest::Url = profile.endpoint.parse().map_err(|_| malformed())?;
         let host = match (url.scheme(), url.host_str(), url.port()) {
             ("http" | "https", Some(host), Some(port)) => format!("{host}:{port}"),
@@ -69,12 +76,12 @@ impl SignedHttp {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|reason| CallError::Client { reason })?;
-        Ok(Self { http, profile, host, clock })
-    }
-
-    /// Where requests go, for messages.
-    pub(crate) fn endpoint(&self) -> &str {
-        &self.profile.endpoint
+        Ok(Self {
+            http,
+            profile,
+            host,
+            clock,
+        })
     }
 
     /// Posts JSON to `path`, signed for `service`.
@@ -109,7 +116,9 @@ impl SignedHttp {
                 security_token: self.profile.session_token.as_deref(),
             },
         )
-        .map_err(|reason| CallError::Unsignable { reason: reason.to_string() })?;
+        .map_err(|reason| CallError::Unsignable {
+            reason: reason.to_string(),
+        })?;
         let mut request = self
             .http
             .post(format!("{}{path}", self.profile.endpoint))
@@ -118,17 +127,29 @@ impl SignedHttp {
         for (name, value) in signed {
             request = request.header(name, value);
         }
-        let no_answer =
-            |reason| CallError::NoAnswer { endpoint: self.profile.endpoint.clone(), reason };
+        let no_answer = |reason| CallError::NoAnswer {
+            endpoint: self.profile.endpoint.clone(),
+            reason,
+        };
         let response = request.send().await.map_err(no_answer)?;
         let header = |name: &str| {
-            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
         };
         let status = response.status().as_u16();
         let request_id = header("x-amzn-requestid").unwrap_or_default();
-        let retry_after =
-            header("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
+        let retry_after = header("retry-after")
+            .and_then(|text| text.parse().ok())
+            .map(Duration::from_secs);
         let body = response.bytes().await.map_err(no_answer)?;
-        Ok(Answer { status, request_id, retry_after, body })
+        Ok(Answer {
+            status,
+            request_id,
+            retry_after,
+            body,
+        })
     }
 }

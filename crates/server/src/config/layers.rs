@@ -1,6 +1,7 @@
 //! The layers of configuration before they mean anything: texts by key, each with where it came from.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -170,30 +171,26 @@ impl Layers {
             if setting.section != section {
                 let gap = if section.is_empty() { "" } else { "\n" };
                 section = setting.section;
-                page.push_str(&format!("{gap}[{section}]\n"));
+                let _ = writeln!(page, "{gap}[{section}]");
             }
             let given = self.given(setting.section, setting.key);
             let value = match setting.kind {
                 Kind::Secret if given.text.is_empty() => "\"\"".into(),
                 Kind::Secret => "\"…\"".into(),
-                Kind::Flag | Kind::Count(..) => given.text.clone(),
+                Kind::Count(..) => given.text.clone(),
                 Kind::List => {
                     let items: Vec<_> = items(&given.text).map(quoted).collect();
                     format!("[{}]", items.join(", "))
                 }
                 _ => quoted(&given.text),
             };
-            page.push_str(&format!("{} = {value}  # {}\n", setting.key, given.origin));
+            let _ = writeln!(page, "{} = {value}  # {}", setting.key, given.origin);
         }
         page
     }
 
     pub(super) fn text(&self, section: &'static str, key: &'static str) -> &str {
         &self.given(section, key).text
-    }
-
-    pub(super) fn flag(&self, section: &'static str, key: &'static str) -> bool {
-        self.text(section, key) == "true"
     }
 
     pub(super) fn list(&self, section: &'static str, key: &'static str) -> Vec<String> {
@@ -284,7 +281,6 @@ impl Layers {
             Kind::Text | Kind::Secret | Kind::Path | Kind::List => true,
             Kind::Word(words) => words.contains(&text),
             Kind::Address => text.parse::<SocketAddr>().is_ok(),
-            Kind::Flag => matches!(text, "true" | "false"),
             Kind::Account => text.parse::<AccountId>().is_ok(),
             Kind::Region => text.parse::<Region>().is_ok(),
             Kind::Duration(min, max) => within(millis(text), min, max),
@@ -307,7 +303,6 @@ pub(super) fn expectation(kind: Kind) -> String {
         Kind::Word(words) => format!("one of {}", words.join(", ")),
         Kind::Path => "a path".into(),
         Kind::Address => "an address with port, such as 127.0.0.1:4510".into(),
-        Kind::Flag => "true or false".into(),
         Kind::Account => "an account ID of twelve digits".into(),
         Kind::Region => "the name of a Region".into(),
         Kind::Duration(min, max) => format!(

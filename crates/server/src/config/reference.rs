@@ -1,5 +1,7 @@
 //! The configuration reference, written from the table so that it cannot go stale.
 
+use std::fmt::Write;
+
 use super::layers::expectation;
 use super::settings::{Kind, SETTINGS};
 
@@ -24,21 +26,23 @@ pub fn reference_page() -> String {
     for setting in SETTINGS {
         if setting.section != section {
             section = setting.section;
-            page.push_str(&format!(
+            let _ = write!(
+                page,
                 "\n## [{section}]\n\n| key | default | value | meaning |\n| --- | --- | --- | --- |\n"
-            ));
+            );
         }
         let default = match (setting.kind, setting.default) {
             (_, "") => "none".into(),
             (Kind::List, list) => format!("`{}`", list.replace(',', ", ")),
             (_, default) => format!("`{default}`"),
         };
-        page.push_str(&format!(
-            "| `{}` | {default} | {} | {} |\n",
+        let _ = writeln!(
+            page,
+            "| `{}` | {default} | {} | {} |",
             setting.key,
             expectation(setting.kind),
             setting.meaning.replace('|', "\\|"),
-        ));
+        );
     }
     page
 }

@@ -14,8 +14,6 @@ pub enum Kind {
     Path,
     /// `IP:port`.
     Address,
-    /// `true` or `false`.
-    Flag,
     /// Twelve digits.
     Account,
     /// The name of a Region.

@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(admitted(2), 2, "another key has its own bucket");
         clock.advance(Duration::from_millis(500));
         assert_eq!(admitted(1), 1);
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         assert_eq!(
             admitted(1),
             2,

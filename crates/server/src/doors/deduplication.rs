@@ -205,14 +205,15 @@ impl Deduplication {
         reservation: Reservation,
         appended: Option<Range<Sequence>>,
     ) -> Option<Sequence> {
+        let Reservation { keys, settled } = reservation;
         let now_s = self.now_s();
         let mut memory = self.lock();
-        for identity in &reservation.keys {
+        for identity in &keys {
             memory.in_flight.remove(&identity.key);
         }
         let mut released = None;
         if let Some(range) = appended {
-            for identity in &reservation.keys {
+            for identity in &keys {
                 memory.remember(identity, now_s);
             }
             memory.current.note_start(range.start);
@@ -220,7 +221,7 @@ impl Deduplication {
         }
         drop(memory);
         // Nobody waiting is no failure.
-        let _ = reservation.settled.send(true);
+        let _ = settled.send(true);
         released
     }
 

@@ -112,11 +112,11 @@ impl Doors {
     pub(crate) fn prepare_own(
         &self,
         account: AccountId,
-        json: Bytes,
+        json: &Bytes,
     ) -> Result<Prepared, RecordError> {
         let mut new_event_id = || self.entropy.uuid();
         let event = canonicalize(
-            &json,
+            json,
             &mut Completion {
                 account,
                 new_event_id: &mut new_event_id,
@@ -157,8 +157,11 @@ impl Doors {
             self.append_reserved(records, reservation).await?;
             open = Vec::with_capacity(waits.len());
             for (index, mut settled) in waits {
-                // The sender only goes away by settling.
-                let _ = settled.wait_for(|settled| *settled).await;
+                // Without a verdict on the other batch there can be none on this one.
+                settled
+                    .wait_for(|settled| *settled)
+                    .await
+                    .map_err(|_| AppendError::Closed)?;
                 open.push(index);
             }
         }
@@ -186,7 +189,7 @@ impl Doors {
             let appended = log.append_durable(PARTITION, records).await;
             metrics
                 .append_seconds
-                .observe((clock.monotonic() - began).as_secs_f64());
+                .observe(clock.monotonic().saturating_sub(began).as_secs_f64());
             let range = appended.as_ref().ok().cloned();
             if let Some(released) = memory.settle(reservation, range) {
                 log.advance_reader(PARTITION, deduplication::READER, released);

@@ -126,10 +126,11 @@ impl Outbox {
         let mut controls: Vec<NewRecord> = Vec::new();
         for record in entry.records {
             if record.kind == RecordKind::Event as u8 {
-                match self.doors.preparer().restore(record.header, record.body) {
-                    Some(event) => events.push(event),
-                    None => tracing::error!(outbox.id = id.0, "an outbox event cannot be read"),
+                let event = self.doors.preparer().restore(record.header, record.body);
+                if event.is_none() {
+                    tracing::error!(outbox.id = id.0, "an outbox event cannot be read");
                 }
+                events.extend(event);
             } else {
                 controls.push(NewRecord {
                     kind: RecordKind::Control,

@@ -17,9 +17,12 @@ const DUPLICATED_ID: &str = "DuplicatedAuditEventId";
 /// Limits of one call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BatchLimits {
-    pub(crate) body_bytes_max: usize,
-    pub(crate) events_max: usize,
-    pub(crate) gzip_ratio_max: usize,
+    /// Bytes, as sent and as decompressed.
+    pub(crate) body_bytes: usize,
+    /// Events.
+    pub(crate) events: usize,
+    /// Growth by decompression.
+    pub(crate) gzip_ratio: usize,
 }
 
 /// Why a whole body was refused.
@@ -108,17 +111,17 @@ pub(crate) struct BatchReader<'a> {
 pub(crate) fn read_batch(
     body: Bytes,
     is_gzip: bool,
-    reader: BatchReader<'_>,
+    reader: &mut BatchReader<'_>,
 ) -> Result<Batch, BatchFault> {
     let body = if is_gzip {
         decompress(&body, reader.limits)?
     } else {
         body
     };
-    if body.len() > reader.limits.body_bytes_max {
+    if body.len() > reader.limits.body_bytes {
         return Err(too_large(reader.limits));
     }
-    let sources = split_batch(&body, reader.limits.events_max)
+    let sources = split_batch(&body, reader.limits.events)
         .map_err(|error| BatchFault::Malformed(error.to_string()))?;
     let mut batch = Batch {
         events: Vec::with_capacity(sources.len()),
@@ -148,13 +151,12 @@ pub(crate) fn read_batch(
         let event_id = event.header.event_id.clone().into_owned();
         // A batch names few accounts and Regions: a list is faster than a map.
         let known = gates.iter().find(|(a, r, _)| *a == account && *r == region);
-        let verdict = match known {
-            Some((_, _, verdict)) => verdict.clone(),
-            None => {
-                let verdict = (reader.gate)(account, &region);
-                gates.push((account, region.clone(), verdict.clone()));
-                verdict
-            }
+        let verdict = if let Some((_, _, verdict)) = known {
+            verdict.clone()
+        } else {
+            let verdict = (reader.gate)(account, &region);
+            gates.push((account, region.clone(), verdict.clone()));
+            verdict
         };
         match verdict {
             Ok(()) => {
@@ -221,14 +223,14 @@ impl Batch {
 }
 
 fn decompress(body: &Bytes, limits: BatchLimits) -> Result<Bytes, BatchFault> {
-    match gzip::decompress(body, limits.body_bytes_max, limits.gzip_ratio_max) {
+    match gzip::decompress(body, limits.body_bytes, limits.gzip_ratio) {
         Ok(text) => Ok(Bytes::from(text)),
         Err(GzipError::TooLarge) => Err(too_large(limits)),
         Err(GzipError::Malformed) => Err(BatchFault::Malformed(
             "the body is not a complete gzip stream".into(),
         )),
         Err(GzipError::Ratio) => {
-            let ratio = limits.gzip_ratio_max;
+            let ratio = limits.gzip_ratio;
             let text = format!("the body grows to more than {ratio} times its compressed size");
             Err(BatchFault::Malformed(text))
         }
@@ -236,7 +238,7 @@ fn decompress(body: &Bytes, limits: BatchLimits) -> Result<Bytes, BatchFault> {
 }
 
 fn too_large(limits: BatchLimits) -> BatchFault {
-    let max = limits.body_bytes_max;
+    let max = limits.body_bytes;
     BatchFault::TooLarge(format!("the body is larger than {max} bytes"))
 }
 

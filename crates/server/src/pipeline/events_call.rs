@@ -15,7 +15,7 @@ use cairn_model::{AccountId, Region};
 use http::StatusCode;
 use serde_json::json;
 
-use super::{Call, Server, failure};
+use super::{Call, Server, failure, internal};
 use crate::authorize::{Grants, Question};
 use crate::config::Config;
 use crate::doors::{
@@ -72,12 +72,12 @@ async fn put(
         .authorizer
         .grants(call, caller, region.as_str())
         .await
-        .map_err(|error| server.internal(call, "authorizing", &error))?;
+        .map_err(|error| internal(call, "authorizing", &error))?;
     let accounts = server
         .authorizer
         .accounts()
         .await
-        .map_err(|error| server.internal(call, "listing accounts", &error))?;
+        .map_err(|error| internal(call, "listing accounts", &error))?;
     let known = accounts
         .iter()
         .filter(|account| account.enabled)
@@ -124,15 +124,15 @@ async fn read(
     gatekeeper: Gatekeeper,
 ) -> Result<(Batch, HeldBody), ApiError> {
     let limits = BatchLimits {
-        body_bytes_max: server.config.ingest.body_bytes_max,
-        events_max: server.config.ingest.events_max,
-        gzip_ratio_max: server.config.ingest.gzip_ratio_max,
+        body_bytes: server.config.ingest.body_bytes_max,
+        events: server.config.ingest.events_max,
+        gzip_ratio: server.config.ingest.gzip_ratio_max,
     };
     if is_gzip {
         // How large the text will be is not known; the limit is what it can be.
         let room = server
             .bodies
-            .take(limits.body_bytes_max)
+            .take(limits.body_bytes)
             .map_err(super::body_failure)?;
         body.held.push(room);
     }
@@ -142,14 +142,14 @@ async fn read(
     let bytes = std::mem::take(&mut body.bytes);
     let parsed = tokio::task::spawn_blocking(move || {
         let mut gate = |account: AccountId, region: &Region| gatekeeper.admit(account, region);
-        let reader = BatchReader {
+        let mut reader = BatchReader {
             limits,
             preparer,
             account,
             entropy: &*entropy,
             gate: &mut gate,
         };
-        let batch = read_batch(bytes, is_gzip, reader);
+        let batch = read_batch(bytes, is_gzip, &mut reader);
         drop(turn);
         batch
     });
@@ -214,7 +214,7 @@ async fn audit_conflicts(
             }),
         };
         let json = event.to_json(&server.doors.new_id());
-        match server.doors.prepare_own(account, json) {
+        match server.doors.prepare_own(account, &json) {
             Ok(event) => events.push(event),
             Err(error) => tracing::error!(error = %error, "an own event is not valid"),
         }

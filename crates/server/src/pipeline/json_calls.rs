@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::recording::{self, Happened};
-use super::{Call, Server, failure};
+use super::{Call, Server, failure, internal};
 use crate::authorize::Question;
 use crate::doors::request_parameters;
 use crate::http::Answer;
@@ -62,7 +62,7 @@ pub(super) async fn answer(
 }
 
 fn route(call: &Call, service: Service) -> Result<&'static Operation, ApiError> {
-    let unknown = |_| {
+    let unknown = || {
         ApiError::new(
             ErrorCode::UnknownOperationException,
             "The operation is not known.",
@@ -71,10 +71,10 @@ fn route(call: &Call, service: Service) -> Result<&'static Operation, ApiError> 
     match service {
         Service::CloudTrail => {
             if call.method != "POST" || call.path != "/" {
-                return Err(unknown(()));
+                return Err(unknown());
             }
             let target = call.header("x-amz-target").unwrap_or_default();
-            let operation = cairn_api::route(target).map_err(|_| unknown(()))?;
+            let operation = cairn_api::route(target).map_err(|_| unknown())?;
             let content_type = call.header("content-type").unwrap_or_default();
             if !cairn_api::request::is_aws_json(content_type) {
                 let message = "The content type must be application/x-amz-json-1.1.";
@@ -82,7 +82,7 @@ fn route(call: &Call, service: Service) -> Result<&'static Operation, ApiError> 
             }
             Ok(operation)
         }
-        Service::CloudTrailData => route_rest(&call.method, &call.path).map_err(|_| unknown(())),
+        Service::CloudTrailData => route_rest(&call.method, &call.path).map_err(|_| unknown()),
     }
 }
 
@@ -138,18 +138,17 @@ async fn decide_and_handle(
         .authorizer
         .grants(call, caller, region.as_str())
         .await
-        .map_err(|error| server.internal(call, "authorizing", &error))?;
+        .map_err(|error| internal(call, "authorizing", &error))?;
     let scope = Scope {
         account: caller.account,
         region,
     };
     for target in targets(operation, input, scope) {
         let resource = match &target.resource {
-            Resource::Any => "*",
             Resource::Arn(arn) => arn.as_str(),
             // No event data store, query or dashboard exists yet that a request could mean, so there
             // is none to check on; `*` is the strictest question that can be asked.
-            Resource::Stored(_) => "*",
+            Resource::Any | Resource::Stored(_) => "*",
         };
         let account = account_of(resource).unwrap_or(caller.account);
         let question = Question {

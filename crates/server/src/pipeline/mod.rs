@@ -286,20 +286,9 @@ impl Server {
                 failure(call, &answer)
             }
             NotAuthenticated::Failed(error) => {
-                failure(call, &self.internal(call, "authenticating", error))
+                failure(call, &internal(call, "authenticating", error))
             }
         }
-    }
-
-    /// What a caller learns of a failure of ours; the log has the cause under the same request ID.
-    pub(crate) fn internal(
-        &self,
-        call: &Call,
-        during: &'static str,
-        error: &dyn std::error::Error,
-    ) -> ApiError {
-        tracing::error!(request.id = call.request_id, during, error = %error, "a call failed");
-        ApiError::internal_failure()
     }
 
     /// What a caller learns when the event log did not take what it had to take.
@@ -380,6 +369,12 @@ impl Server {
         }
         None
     }
+}
+
+/// What a caller learns of a failure of ours; the log has the cause under the same request ID.
+fn internal(call: &Call, during: &'static str, error: &dyn std::error::Error) -> ApiError {
+    tracing::error!(request.id = call.request_id, during, error = %error, "a call failed");
+    ApiError::internal_failure()
 }
 
 /// The answer to an error, in the protocol that the call seems to speak.

@@ -74,7 +74,7 @@ pub(super) fn events(
             recipient,
             shared_event_id: shared.as_deref(),
         };
-        let prepared = doors.prepare_own(recipient, record.to_json(ids));
+        let prepared = doors.prepare_own(recipient, &record.to_json(ids));
         prepared
             .inspect_err(|error| {
                 // Cannot happen for records that we build; if it does, the operator must know.

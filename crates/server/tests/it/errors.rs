@@ -4,6 +4,31 @@ use serde_json::json;
 const LOOKUP: &str = "CloudTrail_20131101.LookupEvents";
 const JSON: &str = "application/x-amz-json-1.1";
 
+struct Case {
+    target: &'static str,
+    content_type: &'static str,
+    body: String,
+    status: u16,
+    code: &'static str,
+}
+
+fn lookup(body: &str, code: &'static str) -> Case {
+    Case {
+        target: LOOKUP,
+        content_type: JSON,
+        body: body.into(),
+        status: 400,
+        code,
+    }
+}
+
+fn target(target: &'static str, code: &'static str) -> Case {
+    Case {
+        target,
+        ..lookup("{}", code)
+    }
+}
+
 #[tokio::test]
 async fn broken_requests_get_the_errors_that_sdks_expect() {
     let app = TestAppBuilder::default()
@@ -12,79 +37,41 @@ async fn broken_requests_get_the_errors_that_sdks_expect() {
         .await;
     let client = app.client();
     let long = format!("{{\"NextToken\":\"{}\"}}", "x".repeat(70_000));
-    for (target, content_type, body, status, code) in [
-        (
-            "Nonsense.LookupEvents",
-            JSON,
-            "{}",
-            400,
-            "UnknownOperationException",
-        ),
-        (
-            "CloudTrail_20131101.Nonsense",
-            JSON,
-            "{}",
-            400,
-            "UnknownOperationException",
-        ),
-        (LOOKUP, "text/plain", "{}", 400, "SerializationException"),
-        (LOOKUP, JSON, "{", 400, "SerializationException"),
-        (LOOKUP, JSON, "[]", 400, "SerializationException"),
-        (
-            LOOKUP,
-            JSON,
-            "{\"MaxResults\":\"1\"}",
-            400,
-            "SerializationException",
-        ),
-        (
-            LOOKUP,
-            JSON,
-            "{\"MaxResults\":51}",
-            400,
-            "InvalidMaxResultsException",
-        ),
-        (
-            LOOKUP,
-            JSON,
-            "{\"NextToken\":\"x\"}",
-            400,
-            "InvalidNextTokenException",
-        ),
-        (
-            LOOKUP,
-            JSON,
-            "{\"StartTime\":2,\"EndTime\":1}",
-            400,
-            "InvalidTimeRangeException",
-        ),
-        (
-            LOOKUP,
-            JSON,
-            long.as_str(),
-            413,
-            "RequestEntityTooLargeException",
-        ),
-        (
+    for case in [
+        target("Nonsense.LookupEvents", "UnknownOperationException"),
+        target("CloudTrail_20131101.Nonsense", "UnknownOperationException"),
+        target(
             "CloudTrail_20131101.ListTrails",
-            JSON,
-            "{}",
-            400,
             "UnsupportedOperationException",
         ),
+        Case {
+            content_type: "text/plain",
+            ..lookup("{}", "SerializationException")
+        },
+        lookup("{", "SerializationException"),
+        lookup("[]", "SerializationException"),
+        lookup("{\"MaxResults\":\"1\"}", "SerializationException"),
+        lookup("{\"MaxResults\":51}", "InvalidMaxResultsException"),
+        lookup("{\"NextToken\":\"x\"}", "InvalidNextTokenException"),
+        lookup(
+            "{\"StartTime\":2,\"EndTime\":1}",
+            "InvalidTimeRangeException",
+        ),
+        Case {
+            status: 413,
+            ..lookup(&long, "RequestEntityTooLargeException")
+        },
     ] {
+        let body = case.body.as_bytes();
         let answer = client
-            .cloudtrail_raw(target, content_type, body.as_bytes())
+            .cloudtrail_raw(case.target, case.content_type, body)
             .await;
-        let shown = body.get(..body.len().min(60)).unwrap_or_default();
-        assert_eq!(answer.status, status, "{target} {shown}: {}", answer.text());
-        assert_eq!(answer.error(), code, "{target} {shown}");
-        assert_eq!(answer.json()["__type"], code, "{target} {shown}");
-        assert!(answer.json()["message"].is_string(), "{target} {shown}");
-        assert!(
-            answer.header("x-amzn-requestid").is_some(),
-            "{target} {shown}"
-        );
+        let shown = format!("{} {:.60}", case.target, case.body);
+        assert_eq!(answer.status, case.status, "{shown}: {}", answer.text());
+        assert_eq!(answer.error(), case.code, "{shown}");
+        assert_eq!(answer.json()["__type"], case.code, "{shown}");
+        assert!(answer.json()["message"].is_string(), "{shown}");
+        assert!(answer.header("x-amzn-requestid").is_some(), "{shown}");
     }
     app.stop().await;
 }

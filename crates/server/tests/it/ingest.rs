@@ -14,11 +14,8 @@ fn now() -> String {
 }
 
 fn lines(events: &[Value]) -> Vec<u8> {
-    events
-        .iter()
-        .map(|event| format!("{event}\n"))
-        .collect::<String>()
-        .into_bytes()
+    let lines: Vec<String> = events.iter().map(Value::to_string).collect();
+    lines.join("\n").into_bytes()
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
@@ -58,7 +55,7 @@ async fn a_retry_is_acknowledged_again_and_stored_once() {
     let app = TestApp::start().await;
     let client = app.client();
     let event = management_event("one", &now());
-    let batch = lines(&[event.clone()]);
+    let batch = lines(std::slice::from_ref(&event));
     assert_eq!(client.put_events(&batch).await.json()["accepted"], 1);
     let again = client.put_events(&batch).await;
     assert_eq!(
@@ -131,7 +128,7 @@ async fn each_event_that_cannot_be_taken_says_why_and_the_rest_goes_in() {
     let good = management_event("good", &now());
     let data = data_event("data", &now());
     let mut batch = lines(&[elsewhere, nobody, nameless, good, data]);
-    batch.extend_from_slice(b"{\"eventID\": \"broken\"\n");
+    batch.extend_from_slice(b"\n{\"eventID\": \"broken\"");
     let answer = app.client().put_events(&batch).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let report = answer.json();

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 const START_MS: i64 = 1_780_272_000_000;
 
 async fn filled(app: &TestApp, count: usize) {
-    let events: String = (0..count)
-        .map(|index| {
-            let time = format!("2026-05-31T00:{:02}:{:02}Z", index / 60, index % 60);
-            format!("{}\n", management_event(&format!("event-{index}"), &time))
-        })
-        .collect();
+    let mut events = Vec::new();
+    for index in 0..count {
+        let time = format!("2026-05-31T00:{:02}:{:02}Z", index / 60, index % 60);
+        events.push(management_event(&format!("event-{index}"), &time).to_string());
+    }
+    let events = events.join("\n");
     let report = app.client().put_events(events.as_bytes()).await.json();
     assert_eq!(report["accepted"], count, "{report}");
     app.lookup_until(("Username", "Producer"), count.min(50))

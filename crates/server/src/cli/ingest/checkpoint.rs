@@ -31,25 +31,42 @@ pub(crate) struct Checkpoint {
 impl Checkpoint {
     /// Opens or creates the file and reads what it says. A torn last line is ignored.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)?;
         let mut acknowledged = HashMap::new();
         for line in BufReader::new(&file).lines() {
             if let Ok(line) = serde_json::from_str::<Line>(&line?) {
                 acknowledged.insert((line.file, line.bytes, line.modified_ms), line.events);
             }
         }
-        Ok(Self { path: path.to_owned(), file, acknowledged })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            acknowledged,
+        })
     }
 
     /// How many events of this input were acknowledged before.
     pub(crate) fn acknowledged(&self, input: &Input) -> u64 {
-        key(input).and_then(|key| self.acknowledged.get(&key).copied()).unwrap_or(0)
+        key(input)
+            .and_then(|key| self.acknowledged.get(&key).copied())
+            .unwrap_or(0)
     }
 
     /// Notes that the first `events` events of the input are acknowledged.
     pub(crate) fn record(&mut self, input: &Input, events: u64) -> io::Result<()> {
-        let Some((file, bytes, modified_ms)) = key(input) else { return Ok(()) };
-        let mut line = serde_json::to_vec(&Line { file, bytes, modified_ms, events })?;
+        let Some((file, bytes, modified_ms)) = key(input) else {
+            return Ok(());
+        };
+        let mut line = serde_json::to_vec(&Line {
+            file,
+            bytes,
+            modified_ms,
+            events,
+        })?;
         line.push(b'\n');
         self.file.write_all(&line)
     }
@@ -64,6 +81,8 @@ impl Checkpoint {
 fn key(input: &Input) -> Option<(String, u64, u128)> {
     match input {
         Input::StandardInput => None,
-        Input::File { bytes, modified_ms, .. } => Some((input.name(), *bytes, *modified_ms)),
+        Input::File {
+            bytes, modified_ms, ..
+        } => Some((input.name(), *bytes, *modified_ms)),
     }
 }

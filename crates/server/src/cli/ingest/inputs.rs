@@ -18,7 +18,11 @@ const PEEK_BYTES: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Input {
     StandardInput,
-    File { path: PathBuf, bytes: u64, modified_ms: u128 },
+    File {
+        path: PathBuf,
+        bytes: u64,
+        modified_ms: u128,
+    },
 }
 
 impl Input {
@@ -67,7 +71,11 @@ pub(crate) fn find_inputs(argument: &Path) -> io::Result<Vec<Input>> {
         } else {
             let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH);
             let modified_ms = modified.map_or(0, |since_epoch| since_epoch.as_millis());
-            found.push(Input::File { path, bytes: metadata.len(), modified_ms });
+            found.push(Input::File {
+                path,
+                bytes: metadata.len(),
+                modified_ms,
+            });
         }
     }
     found.sort();
@@ -75,9 +83,13 @@ pub(crate) fn find_inputs(argument: &Path) -> io::Result<Vec<Input>> {
 }
 
 fn is_log_file(path: &Path) -> bool {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return false;
+    };
     let plain = name.strip_suffix(".gz").unwrap_or(name);
-    let is_json = [".json", ".ndjson", ".jsonl"].iter().any(|ending| plain.ends_with(ending));
+    let is_json = [".json", ".ndjson", ".jsonl"]
+        .iter()
+        .any(|ending| plain.ends_with(ending));
     is_json && !name.contains("_CloudTrail-Digest_")
 }
 
@@ -98,11 +110,17 @@ impl EventReader {
     fn new(source: Box<dyn Read + Send>) -> io::Result<Self> {
         let mut raw = BufReader::with_capacity(1 << 20, source);
         let is_gzip = raw.fill_buf()?.starts_with(&[0x1f, 0x8b]);
-        let decoded: Box<dyn Read + Send> =
-            if is_gzip { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) };
+        let decoded: Box<dyn Read + Send> = if is_gzip {
+            Box::new(MultiGzDecoder::new(raw))
+        } else {
+            Box::new(raw)
+        };
         let mut source = BufReader::with_capacity(1 << 20, decoded);
-        let document =
-            if is_document(source.fill_buf()?) { Some(read_document(&mut source)?) } else { None };
+        let document = if is_document(source.fill_buf()?) {
+            Some(read_document(&mut source)?)
+        } else {
+            None
+        };
         Ok(Self { source, document })
     }
 
@@ -129,12 +147,16 @@ impl EventReader {
     fn next_line(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             let mut line = Vec::new();
-            let read = (&mut self.source).take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
+            let read = (&mut self.source)
+                .take(LINE_BYTES_MAX)
+                .read_until(b'\n', &mut line)?;
             if read == 0 {
                 return Ok(None);
             }
             if u64::try_from(read).is_ok_and(|read| read == LINE_BYTES_MAX) {
-                return Err(invalid(format!("a line is longer than {LINE_BYTES_MAX} bytes")));
+                return Err(invalid(format!(
+                    "a line is longer than {LINE_BYTES_MAX} bytes"
+                )));
             }
             let trimmed = line.trim_ascii();
             if !trimmed.is_empty() {
@@ -156,7 +178,9 @@ fn read_document(source: &mut impl Read) -> io::Result<std::vec::IntoIter<Bytes>
     let mut text = Vec::new();
     source.take(DOCUMENT_BYTES_MAX).read_to_end(&mut text)?;
     if u64::try_from(text.len()).is_ok_and(|length| length == DOCUMENT_BYTES_MAX) {
-        return Err(invalid(format!("the document is larger than {DOCUMENT_BYTES_MAX} bytes")));
+        return Err(invalid(format!(
+            "the document is larger than {DOCUMENT_BYTES_MAX} bytes"
+        )));
     }
     let events = cairn_model::split_batch(&text.into(), usize::MAX)
         .map_err(|refusal| invalid(refusal.to_string()))?;

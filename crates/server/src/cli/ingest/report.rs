@@ -68,7 +68,13 @@ impl Report {
         for mut event in answer.refused {
             event.index += first;
             *self.refused.entry(event.code.clone()).or_default() += 1;
-            serde_json::to_writer(&mut lines, &RefusalLine { file, event: &event })?;
+            serde_json::to_writer(
+                &mut lines,
+                &RefusalLine {
+                    file,
+                    event: &event,
+                },
+            )?;
             lines.push(b'\n');
             if self.shown.len() < REFUSALS_SHOWN {
                 self.shown.push((file.to_owned(), event));
@@ -91,15 +97,27 @@ impl Report {
     pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "files       {}", self.files)?;
         if self.skipped > 0 {
-            writeln!(out, "resumed     {} events were acknowledged before", self.skipped)?;
+            writeln!(
+                out,
+                "resumed     {} events were acknowledged before",
+                self.skipped
+            )?;
         }
         writeln!(out, "accepted    {}", self.accepted)?;
         writeln!(out, "duplicates  {}", self.duplicates)?;
         if self.unselected > 0 {
-            writeln!(out, "unselected  {} (nothing collects events of their kind)", self.unselected)?;
+            writeln!(
+                out,
+                "unselected  {} (nothing collects events of their kind)",
+                self.unselected
+            )?;
         }
         if self.too_old > 0 {
-            writeln!(out, "too old     {} (event history keeps 90 days)", self.too_old)?;
+            writeln!(
+                out,
+                "too old     {} (event history keeps 90 days)",
+                self.too_old
+            )?;
         }
         writeln!(out, "refused     {}", self.refused())?;
         for (code, count) in &self.refused {
@@ -107,7 +125,12 @@ impl Report {
         }
         for (file, event) in &self.shown {
             let id = event.event_id.as_deref().unwrap_or("no eventID");
-            let RefusedEvent { index, code, message, .. } = event;
+            let RefusedEvent {
+                index,
+                code,
+                message,
+                ..
+            } = event;
             writeln!(out, "  {file}, event {index} ({id}): {code}: {message}")?;
         }
         let hidden = self.refused() - u64::try_from(self.shown.len()).unwrap_or(0);

@@ -62,8 +62,17 @@ impl Ingest {
         refusals: Option<std::fs::File>,
         progress: ProgressBar,
     ) -> Self {
-        let books = Mutex::new(Books { report: Report::default(), checkpoint, refusals });
-        Self { http, clock, progress, books }
+        let books = Mutex::new(Books {
+            report: Report::default(),
+            checkpoint,
+            refusals,
+        });
+        Self {
+            http,
+            clock,
+            progress,
+            books,
+        }
     }
 
     /// Sends every input and gives the report, and the checkpoint for removal.
@@ -78,13 +87,22 @@ impl Ingest {
             let mut books = ingest.books();
             books.report.files += 1;
             if let Err(failure) = outcome {
-                books.report.failed_files.push((input.name(), failure.to_string()));
+                books
+                    .report
+                    .failed_files
+                    .push((input.name(), failure.to_string()));
             }
             drop(books);
             ingest.progress.inc(input.bytes());
         });
-        futures::stream::iter(sends).buffer_unordered(parallel).collect::<()>().await;
-        let books = self.books.into_inner().expect("no holder of this lock panics");
+        futures::stream::iter(sends)
+            .buffer_unordered(parallel)
+            .collect::<()>()
+            .await;
+        let books = self
+            .books
+            .into_inner()
+            .expect("no holder of this lock panics");
         Ok((books.report, books.checkpoint))
     }
 
@@ -102,7 +120,8 @@ impl Ingest {
             let answer = self.send_batch(&batch).await?;
             let first = sent;
             sent += u64::try_from(batch.len()).expect("a batch is small");
-            self.note(input, first, sent, answer, too_old).map_err(FileFailure::Books)?;
+            self.note(input, first, sent, answer, too_old)
+                .map_err(FileFailure::Books)?;
         }
     }
 
@@ -111,7 +130,11 @@ impl Ingest {
         input: &Input,
         reader: &mut EventReader,
     ) -> Result<u64, FileFailure> {
-        let before = self.books().checkpoint.as_ref().map_or(0, |c| c.acknowledged(input));
+        let before = self
+            .books()
+            .checkpoint
+            .as_ref()
+            .map_or(0, |c| c.acknowledged(input));
         let mut skipped = 0;
         while skipped < before {
             let wanted = usize::try_from(before - skipped).unwrap_or(usize::MAX);
@@ -167,17 +190,25 @@ impl Ingest {
         too_old: u64,
     ) -> io::Result<()> {
         let mut books = self.books();
-        let Books { report, checkpoint, refusals } = &mut *books;
+        let Books {
+            report,
+            checkpoint,
+            refusals,
+        } = &mut *books;
         report.too_old += too_old;
         let list = refusals.as_mut().map(|file| file as &mut dyn Write);
         report.add(&input.name(), first, answer, list)?;
-        self.progress.set_message(format!("{} events", report.accepted + report.duplicates));
-        checkpoint.as_mut().map_or(Ok(()), |checkpoint| checkpoint.record(input, sent))
+        self.progress
+            .set_message(format!("{} events", report.accepted + report.duplicates));
+        checkpoint
+            .as_mut()
+            .map_or(Ok(()), |checkpoint| checkpoint.record(input, sent))
     }
 
     fn count_too_old(&self, batch: &[Bytes]) -> u64 {
         let oldest_ms = self.clock.now_ms() - HISTORY_MS;
-        let is_old = |event: &&Bytes| event_time(event).is_some_and(|t| t.as_micros() / 1000 < oldest_ms);
+        let is_old =
+            |event: &&Bytes| event_time(event).is_some_and(|t| t.as_micros() / 1000 < oldest_ms);
         u64::try_from(batch.iter().filter(is_old).count()).expect("a batch is small")
     }
 
@@ -204,7 +235,10 @@ fn document_of(batch: &[Bytes]) -> Bytes {
 fn refusal_text(answer: &crate::client::Answer) -> String {
     let text = String::from_utf8_lossy(&answer.body);
     let text: String = text.chars().filter(|c| !c.is_control()).take(300).collect();
-    format!("HTTP {} (request {}): {text}", answer.status, answer.request_id)
+    format!(
+        "HTTP {} (request {}): {text}",
+        answer.status, answer.request_id
+    )
 }
 
 fn event_time(event: &Bytes) -> Option<EventTime> {

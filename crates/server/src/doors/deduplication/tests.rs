@@ -16,7 +16,7 @@ impl Fixture {
     fn new(keys_max: usize) -> Self {
         let clock = ManualClock::at(0);
         let config = DeduplicationConfig {
-            window: Duration::from_secs(3600),
+            window: Duration::from_hours(1),
             keys_max,
         };
         let memory = Deduplication::new(config, Arc::new(clock.clone()), &SeededEntropy::new(1));
@@ -54,7 +54,7 @@ fn a_retry_is_known_within_the_window_and_new_after_it() {
     assert_eq!(fixture.send("a", "{}", 0), "fresh");
     assert_eq!(fixture.send("a", "{}", 1), "duplicate");
     assert_eq!(fixture.send("a", "{ }", 1), "conflict");
-    fixture.clock.advance(Duration::from_secs(3600));
+    fixture.clock.advance(Duration::from_hours(1));
     assert_eq!(fixture.send("a", "{}", 1), "duplicate");
     fixture.clock.advance(Duration::from_secs(1));
     assert_eq!(fixture.send("a", "{}", 1), "fresh");
@@ -135,7 +135,7 @@ fn memory_is_bounded_and_the_log_may_forget_what_is_forgotten() {
 #[test]
 fn restored_keys_keep_their_age() {
     let fixture = Fixture::new(1000);
-    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let minutes = |minutes: u64| Duration::from_mins(minutes);
     fixture
         .memory
         .restore(&fixture.identity("young", "{}"), Sequence(7), minutes(0));
