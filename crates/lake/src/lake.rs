@@ -162,7 +162,7 @@ impl Lake {
         self.writer.lock().await.ingest().await
     }
 
-    /// Moves everything visible into the Iceberg tables.
+    /// Moves everything into the Iceberg tables that is in the log now.
     pub async fn flush(&self) -> Result<(), LakeError> {
         self.writer.lock().await.flush().await
     }
@@ -336,10 +336,15 @@ async fn ensure_table(
         expected_metadata,
         kind,
     };
-    match catalog.commit(commit).await {
-        Err(error) if !error.is_ambiguous() => return Err(LakeError::Catalog(error)),
-        _ => {}
-    }
+    let unclear = match catalog.commit(commit).await {
+        Ok(_) => None,
+        Err(error) if error.is_ambiguous() => Some(error),
+        Err(error) => return Err(LakeError::Catalog(error)),
+    };
     let state = catalog.table(table).await.map_err(LakeError::Catalog)?;
-    state.ok_or_else(|| LakeError::NoSuchTable(table.clone()))
+    let missing = || match unclear {
+        Some(error) => LakeError::Catalog(error),
+        None => LakeError::NoSuchTable(table.clone()),
+    };
+    state.ok_or_else(missing)
 }

@@ -70,7 +70,7 @@ impl Writer {
         self.forget_on_error(done)
     }
 
-    /// Moves everything visible into the tables.
+    /// Moves everything into the tables that is in the log now.
     pub(crate) async fn flush(&mut self) -> Result<(), LakeError> {
         let done = self.flush_inner().await;
         self.forget_on_error(done)
@@ -145,9 +145,16 @@ impl Writer {
 
     async fn flush_inner(&mut self) -> Result<(), LakeError> {
         self.recover().await?;
-        self.finish_flush(true).await?;
-        self.start_flush().await?;
-        self.finish_flush(true).await
+        let end = self.shared.log.durable_end(self.partition);
+        loop {
+            self.finish_flush(true).await?;
+            self.read_some().await?;
+            self.start_flush().await?;
+            self.finish_flush(true).await?;
+            if self.read_end >= end {
+                return Ok(());
+            }
+        }
     }
 
     /// Learns from the catalog where the tables are, and begins there.
