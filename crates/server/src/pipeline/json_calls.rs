@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use cairn_access::policy::ContextKeys;
-use cairn_api::authorization::{Resource, Scope, targets};
+use cairn_api::authorization::{Resource, Scope, condition_keys, targets};
 use cairn_api::operations::{EventClass, route_rest};
 use cairn_api::shape::Location;
 use cairn_api::{ApiError, ErrorCode, Operation, Service};
@@ -143,6 +143,10 @@ async fn decide_and_handle(
         account: caller.account,
         region,
     };
+    let mut keys = ContextKeys::new();
+    for (name, values) in condition_keys(operation, input) {
+        keys.set_all(&name, values);
+    }
     for target in targets(operation, input, scope) {
         let resource = match &target.resource {
             Resource::Arn(arn) => arn.as_str(),
@@ -156,7 +160,7 @@ async fn decide_and_handle(
             resource,
             resource_account: account,
             trust_policy: None,
-            keys: &ContextKeys::new(),
+            keys: &keys,
             resource_agrees: false,
         };
         grants
