@@ -29,9 +29,14 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// The machine's clock, its monotonic time counted from now.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the clock"
+    )]
     pub fn new() -> Self {
-        Self { started: std::time::Instant::now() }
+        Self {
+            started: std::time::Instant::now(),
+        }
     }
 }
 
@@ -42,7 +47,10 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the clock"
+    )]
     fn now_ms(&self) -> UnixMillis {
         let since_epoch = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
@@ -54,7 +62,10 @@ impl Clock for SystemClock {
         self.started.elapsed()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that sleeps")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that sleeps"
+    )]
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(tokio::time::sleep(duration))
     }
@@ -76,18 +87,26 @@ struct ManualState {
 impl ManualClock {
     /// A clock that shows `wall_ms`.
     pub fn at(wall_ms: UnixMillis) -> Self {
-        let state = ManualState { wall_ms, monotonic: Duration::ZERO, sleepers: Vec::new() };
-        Self { state: Arc::new(Mutex::new(state)) }
+        let state = ManualState {
+            wall_ms,
+            monotonic: Duration::ZERO,
+            sleepers: Vec::new(),
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+        }
     }
 
     /// Lets `duration` pass on both clocks and wakes whoever waited for it.
     pub fn advance(&self, duration: Duration) {
         let mut state = self.lock();
-        state.wall_ms += i64::try_from(duration.as_millis()).expect("tests advance by years at most");
+        state.wall_ms +=
+            i64::try_from(duration.as_millis()).expect("tests advance by years at most");
         state.monotonic += duration;
         let now = state.monotonic;
-        let (mut due, waiting): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut state.sleepers).into_iter().partition(|(at, _)| *at <= now);
+        let (mut due, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut state.sleepers)
+            .into_iter()
+            .partition(|(at, _)| *at <= now);
         state.sleepers = waiting;
         drop(state);
         due.sort_by_key(|(at, _)| *at);

@@ -17,7 +17,10 @@ pub trait Entropy: Send + Sync + fmt::Debug {
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
         let bits = u128::from_be_bytes(bytes);
-        let (high, low) = ((bits >> 64) & u128::from(u64::MAX), bits & u128::from(u64::MAX));
+        let (high, low) = (
+            (bits >> 64) & u128::from(u64::MAX),
+            bits & u128::from(u64::MAX),
+        );
         let (a, b, c) = (high >> 32, (high >> 16) & 0xffff, high & 0xffff);
         let (d, e) = (low >> 48, low & 0xffff_ffff_ffff);
         format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
@@ -39,7 +42,9 @@ impl SystemEntropy {
 
 impl Entropy for SystemEntropy {
     fn fill(&self, buffer: &mut [u8]) {
-        self.generator.fill(buffer).expect("the operating system's generator does not fail");
+        self.generator
+            .fill(buffer)
+            .expect("the operating system's generator does not fail");
     }
 }
 
@@ -52,7 +57,9 @@ pub struct SeededEntropy {
 impl SeededEntropy {
     /// The stream that belongs to `seed`.
     pub fn new(seed: u64) -> Self {
-        Self { state: Mutex::new(seed) }
+        Self {
+            state: Mutex::new(seed),
+        }
     }
 }
 

@@ -116,7 +116,9 @@ impl MasterKey {
     fn message_key(&self, sealed: &[u8]) -> (LessSafeKey, Nonce) {
         let (salt, nonce) = sealed[1..HEADER_BYTES].split_at(SALT_BYTES);
         let extracted = Salt::new(HKDF_SHA256, salt).extract(self.bytes.as_slice());
-        let derived = extracted.expand(&[DERIVATION], &AES_256_GCM).expect("HKDF gives 32 bytes");
+        let derived = extracted
+            .expand(&[DERIVATION], &AES_256_GCM)
+            .expect("HKDF gives 32 bytes");
         let nonce =
             Nonce::try_assume_unique_for_key(nonce).expect("the header holds a whole nonce");
         (LessSafeKey::new(UnboundKey::from(derived)), nonce)
@@ -139,11 +141,24 @@ mod tests {
         let entropy = SeededEntropy::new(1);
         let key = MasterKey::generate(&entropy);
         let sealed = key.seal("access-key:1", b"secret", &entropy);
-        assert_eq!(key.open("access-key:1", &sealed).expect("opens").as_slice(), b"secret");
-        assert_eq!(key.open("access-key:2", &sealed), Err(SealError::NotAuthentic));
+        assert_eq!(
+            key.open("access-key:1", &sealed).expect("opens").as_slice(),
+            b"secret"
+        );
+        assert_eq!(
+            key.open("access-key:2", &sealed),
+            Err(SealError::NotAuthentic)
+        );
         let other = MasterKey::generate(&entropy);
-        assert_eq!(other.open("access-key:1", &sealed), Err(SealError::NotAuthentic));
-        assert_ne!(sealed, key.seal("access-key:1", b"secret", &entropy), "nothing repeats");
+        assert_eq!(
+            other.open("access-key:1", &sealed),
+            Err(SealError::NotAuthentic)
+        );
+        assert_ne!(
+            sealed,
+            key.seal("access-key:1", b"secret", &entropy),
+            "nothing repeats"
+        );
     }
 
     #[test]
@@ -168,10 +183,17 @@ mod tests {
         let text = key.to_hex();
         let again = MasterKey::from_hex(&format!("{}\n", text.as_str())).expect("reads");
         let sealed = key.seal("c", b"secret", &entropy);
-        assert_eq!(again.open("c", &sealed).expect("opens").as_slice(), b"secret");
+        assert_eq!(
+            again.open("c", &sealed).expect("opens").as_slice(),
+            b"secret"
+        );
         assert_eq!(format!("{key:?}"), "MasterKey(redacted)");
         for bad in ["", "00", &"0".repeat(63), &"g".repeat(64), &"é".repeat(32)] {
-            assert_eq!(MasterKey::from_hex(bad).map(drop), Err(SealError::BadMasterKey), "{bad}");
+            assert_eq!(
+                MasterKey::from_hex(bad).map(drop),
+                Err(SealError::BadMasterKey),
+                "{bad}"
+            );
         }
     }
 }

@@ -320,6 +320,20 @@ async fn an_abandoned_append_does_not_disturb_the_others() {
     assert_eq!(log.status().queue_bytes, 0, "its room is given back");
 }
 
+// Proves: R2
+#[tokio::test]
+async fn a_writer_that_panics_poisons_the_log_and_answers_everybody() {
+    let scenario = fail::FailScenario::setup();
+    let log = open(&SimDisk::new(1));
+    fail::cfg(failpoints::SYNC, "panic").expect("the feature is on");
+    let appends = (0..5).map(|number| log.append_durable(PARTITION, batch(number)));
+    let answers = futures::future::join_all(appends).await;
+    assert!(answers.iter().all(Result::is_err), "{answers:?}");
+    assert!(log.poisoned().await.contains("panicked"));
+    assert_eq!(log.durable_end(PARTITION), Sequence(0));
+    scenario.teardown();
+}
+
 // Proves: C2, R1, R5
 #[tokio::test]
 async fn a_stop_at_each_named_point_loses_nothing() {

@@ -1,0 +1,4 @@
+//! Tests of the outside world's stand-ins through their public interface.
+
+/// Both disks do what the trait says; the simulated one loses what real ones may lose.
+mod disk;
