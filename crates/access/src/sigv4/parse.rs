@@ -1,6 +1,8 @@
 //! From a request to a [`SignedRequest`]: every rule that needs no secret is checked here, so that
 //! what remains for [`SignedRequest::verify`] is one comparison.
 
+use std::sync::LazyLock;
+
 use super::canonical::{QueryParameter, SIGNATURE_PARAMETER, decode_query};
 use super::canonical::{UNSIGNED_PAYLOAD, canonical_head, canonical_request};
 use super::signature::{ALGORITHM, Scope, SigningKey, string_to_sign};
@@ -130,7 +132,7 @@ impl SignedRequest {
         secret: &SecretKey,
         body_sha256_hex: Option<&str>,
     ) -> Result<(), AuthenticationError> {
-        self.verify_with_key(&SigningKey::derive(secret, &self.scope), body_sha256_hex)
+        self.verify_known_or_not(Some(secret), body_sha256_hex)
     }
 
     /// As [`Self::verify`], with a key derived earlier for this request's scope.
@@ -164,10 +166,28 @@ impl SignedRequest {
     /// The answer for an access key that nobody has, after the same work as for one that somebody has,
     /// so that the time taken does not tell them apart (A5).
     pub fn refuse_unknown_key(&self, body_sha256_hex: Option<&str>) -> AuthenticationError {
-        let nobody = SecretKey::new("0000000000000000000000000000000000000000".to_owned());
-        // The outcome of the comparison is void: nobody holds this key.
-        let _ = self.verify(&nobody, body_sha256_hex);
-        AuthenticationError::UnknownAccessKey
+        match self.verify_known_or_not(None, body_sha256_hex) {
+            Ok(()) => AuthenticationError::UnknownAccessKey,
+            Err(error) => error,
+        }
+    }
+
+    /// One path for keys that somebody has and keys that nobody has. What the comparison says of the
+    /// latter is void.
+    fn verify_known_or_not(
+        &self,
+        secret: Option<&SecretKey>,
+        body_sha256_hex: Option<&str>,
+    ) -> Result<(), AuthenticationError> {
+        /// As long as AWS's secrets are; nobody holds it.
+        static NOBODY: LazyLock<SecretKey> = LazyLock::new(|| SecretKey::new("0".repeat(40)));
+        let key = SigningKey::derive(secret.unwrap_or(&NOBODY), &self.scope);
+        let verified = self.verify_with_key(&key, body_sha256_hex);
+        if secret.is_some() {
+            verified
+        } else {
+            Err(AuthenticationError::UnknownAccessKey)
+        }
     }
 
     fn payload_hash<'a>(&'a self, body: Option<&'a str>) -> Result<&'a str, AuthenticationError> {
