@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
-/// How many refusals are shown one by one; a file takes them all.
-const REFUSALS_SHOWN: usize = 50;
+/// How many different reasons are shown; a file takes every refusal.
+const REASONS_MAX: usize = 50;
 
 /// The server's answer to `POST /events`. Every member is required, so that an error document is never
 /// taken for an answer in which nothing happened.
@@ -48,8 +48,18 @@ pub(crate) struct Report {
     /// Accepted, but older than event history keeps.
     pub(crate) too_old: u64,
     pub(crate) failed_files: Vec<(String, String)>,
-    refused: BTreeMap<String, u64>,
-    shown: Vec<(String, RefusedEvent)>,
+    refused: u64,
+    /// By code and message.
+    reasons: BTreeMap<(String, String), Reason>,
+}
+
+/// How often events were refused for one reason, and the first of them.
+#[derive(Debug)]
+struct Reason {
+    count: u64,
+    file: String,
+    index: u64,
+    event_id: Option<String>,
 }
 
 impl Report {
@@ -67,7 +77,7 @@ impl Report {
         let mut lines = Vec::new();
         for mut event in answer.refused {
             event.index += first;
-            *self.refused.entry(event.code.clone()).or_default() += 1;
+            self.refused += 1;
             serde_json::to_writer(
                 &mut lines,
                 &RefusalLine {
@@ -76,16 +86,30 @@ impl Report {
                 },
             )?;
             lines.push(b'\n');
-            if self.shown.len() < REFUSALS_SHOWN {
-                self.shown.push((file.to_owned(), event));
-            }
+            self.note_reason(file, event);
         }
         list.map_or(Ok(()), |list| list.write_all(&lines))
     }
 
+    fn note_reason(&mut self, file: &str, event: RefusedEvent) {
+        let reason = (event.code, event.message);
+        if let Some(known) = self.reasons.get_mut(&reason) {
+            known.count += 1;
+        } else if self.reasons.len() < REASONS_MAX {
+            let (index, event_id) = (event.index, event.event_id);
+            let first = Reason {
+                count: 1,
+                file: file.to_owned(),
+                index,
+                event_id,
+            };
+            self.reasons.insert(reason, first);
+        }
+    }
+
     /// Number of events that were not taken.
     pub(crate) fn refused(&self) -> u64 {
-        self.refused.values().sum()
+        self.refused
     }
 
     /// True if every event of every input is in.
@@ -120,22 +144,26 @@ impl Report {
             )?;
         }
         writeln!(out, "refused     {}", self.refused())?;
-        for (code, count) in &self.refused {
-            writeln!(out, "  {count} {code}")?;
-        }
-        for (file, event) in &self.shown {
-            let id = event.event_id.as_deref().unwrap_or("no eventID");
-            let RefusedEvent {
+        for (
+            (code, message),
+            Reason {
+                count,
+                file,
                 index,
-                code,
-                message,
-                ..
-            } = event;
-            writeln!(out, "  {file}, event {index} ({id}): {code}: {message}")?;
+                event_id,
+            },
+        ) in &self.reasons
+        {
+            let id = event_id.as_deref().unwrap_or("no eventID");
+            writeln!(out, "  {count} {code}: {message}")?;
+            writeln!(out, "    first in {file}, event {index} ({id})")?;
         }
-        let hidden = self.refused() - u64::try_from(self.shown.len()).unwrap_or(0);
-        if hidden > 0 {
-            writeln!(out, "  and {hidden} more; --refused FILE writes them all")?;
+        let told: u64 = self.reasons.values().map(|reason| reason.count).sum();
+        if self.refused > told {
+            writeln!(out, "  {} for other reasons", self.refused - told)?;
+        }
+        if self.refused > 0 {
+            writeln!(out, "  --refused FILE writes them one by one")?;
         }
         for (file, reason) in &self.failed_files {
             writeln!(out, "FAILED      {file}: {reason}")?;
