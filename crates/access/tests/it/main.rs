@@ -24,6 +24,8 @@ mod principals;
 mod question;
 /// Secrets never show.
 mod secrets;
+/// Requests that AWS's own Python client signed.
+mod sigv4_botocore;
 /// Requests that are bent at random.
 mod sigv4_mutation;
 /// Requests that must be refused for what they say about their signature.
