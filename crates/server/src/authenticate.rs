@@ -34,6 +34,7 @@ impl CalledService {
             "cloudtrail-data" => Some(Self::CloudTrailData),
             "iam" => Some(Self::Query(QueryService::Iam)),
             "sts" => Some(Self::Query(QueryService::Sts)),
+            "cairn" => Some(Self::Query(QueryService::Cairn)),
             _ => None,
         }
     }

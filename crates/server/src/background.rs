@@ -37,6 +37,7 @@ impl Background {
         for (name, task) in [
             ("lake", lake(server, stopped.clone())),
             ("outbox", outbox(server, stopped.clone())),
+            ("waiting room", waiting_room(server, stopped.clone())),
             ("key uses", key_uses(server, stopped.clone())),
             ("scrub", scrub(server, stopped)),
         ] {
@@ -82,6 +83,15 @@ fn outbox(server: &Arc<Server>, stop: watch::Receiver<bool>) -> Loop {
     let outbox = Arc::clone(&server.outbox);
     Box::pin(async move {
         outbox.run(stop).await;
+        Ok(())
+    })
+}
+
+fn waiting_room(server: &Arc<Server>, stop: watch::Receiver<bool>) -> Loop {
+    let server = Arc::clone(server);
+    Box::pin(async move {
+        let (doors, clock) = (Arc::clone(&server.doors), Arc::clone(&server.clock));
+        server.waiting_room.run(doors, clock, stop).await;
         Ok(())
     })
 }

@@ -10,8 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use cairn_catalog::CatalogError;
 use cairn_catalog::identity::{IdPrefix, IdentityKind, NewAccount, NewIdentity, new_unique_id};
+use cairn_catalog::{Catalog, CatalogError, WriteTransaction};
 use cairn_model::{AccountId, Region};
 use cairn_platform::{Entropy, MasterKey, SealError};
 use zeroize::Zeroizing;
@@ -101,8 +101,7 @@ pub async fn ensure(world: &World, first: &FirstStart) -> Result<(), FirstStartE
             &first.data_dir.join("credentials"),
             credentials_text(&key).as_bytes(),
         )?;
-        transaction
-            .put_setting(STARTED, first.account.as_str().as_bytes())
+        mark_started(&mut transaction, first.account)
             .await
             .map_err(FirstStartError::Catalog)?;
         transaction
@@ -117,10 +116,27 @@ pub async fn ensure(world: &World, first: &FirstStart) -> Result<(), FirstStartE
     )
 }
 
+/// Makes `account` the operator's account.
+pub(crate) async fn mark_started(
+    transaction: &mut WriteTransaction,
+    account: AccountId,
+) -> Result<(), CatalogError> {
+    transaction
+        .put_setting(STARTED, account.as_str().as_bytes())
+        .await
+}
+
+/// The operator's account: the one that the first start made.
+pub(crate) async fn operator_account(catalog: &Catalog) -> Result<Option<AccountId>, CatalogError> {
+    let stored = catalog.setting(STARTED).await?;
+    let text = stored.and_then(|bytes| String::from_utf8(bytes).ok());
+    Ok(text.and_then(|text| text.parse().ok()))
+}
+
 /// Makes a user with `AdministratorAccess` and an access key in an account that has none yet.
 pub(crate) async fn create_administrator(
     world: &World,
-    transaction: &mut cairn_catalog::WriteTransaction,
+    transaction: &mut WriteTransaction,
     account: AccountId,
     name: &str,
 ) -> Result<IssuedKey, FirstStartError> {

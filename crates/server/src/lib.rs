@@ -12,6 +12,7 @@ mod authenticate;
 mod authorize;
 mod pipeline;
 
+mod administration;
 mod bucket_gate;
 pub mod iam;
 mod operations;

@@ -391,6 +391,7 @@ impl Parts {
             authorizer: Arc::new(Authorizer::new(Arc::clone(&world.catalog))),
             operations: Operations { lookup_events },
             bodies: BodyBudget::new(config.http.in_flight_bytes_max),
+            waiting_room: Arc::default(),
             parsing: Arc::new(Semaphore::new(config.ingest.parallel_batches_max)),
             api_rate: RateLimit::new(config.api, Arc::clone(&clock)),
             ingest_rate: RateLimit::new(config.ingest.admission, Arc::clone(&clock)),

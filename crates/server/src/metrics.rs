@@ -81,6 +81,7 @@ pub(crate) struct Gauges {
     pub(crate) in_flight_bytes: Gauge,
     pub(crate) deduplication_keys: Gauge,
     pub(crate) outbox_entries: Gauge,
+    pub(crate) records_waiting: Gauge,
     pub(crate) log_bytes: Gauge,
     pub(crate) log_segments: Gauge,
     pub(crate) log_queue_bytes: Gauge,
@@ -273,6 +274,11 @@ impl Metrics {
                 "outbox_entries",
                 "Mutations not in the log yet",
                 &gauges.outbox_entries,
+            ),
+            (
+                "records_waiting",
+                "Records of reads that wait for room",
+                &gauges.records_waiting,
             ),
             ("log_bytes", "Size of the event log", &gauges.log_bytes),
             (

@@ -18,6 +18,7 @@ pub use operation::{
     AuthorizationTarget, Caller, QueryOperation, QueryService, ReadCall, ResourceRule, Run,
     Running, World, WriteCall,
 };
+pub(crate) use parameters::check_text;
 pub use parameters::{Parameter, ParameterKind, Pattern};
 
 #[cfg(test)]

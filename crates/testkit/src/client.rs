@@ -60,6 +60,7 @@ impl Credentials {
 pub struct SignedClient {
     http: reqwest::Client,
     address: SocketAddr,
+    scheme: &'static str,
     /// Who signs.
     pub credentials: Credentials,
     /// The Region of the scope.
@@ -123,13 +124,17 @@ impl SignedClient {
     ) -> Self {
         // The client asks the process for its cryptography; a second installation changes nothing.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        // A clock that a test moves closes idle connections while the client thinks them fresh.
+        let idle_max = if clock.is_some() { 0 } else { usize::MAX };
         let http = reqwest::Client::builder()
             .no_proxy()
+            .pool_max_idle_per_host(idle_max)
             .build()
             .expect("a client can be made");
         Self {
             http,
             address,
+            scheme: "http",
             credentials,
             region: "us-east-1".into(),
             clock,
@@ -140,6 +145,18 @@ impl SignedClient {
     #[must_use]
     pub fn in_region(mut self, region: &str) -> Self {
         region.clone_into(&mut self.region);
+        self
+    }
+
+    /// The same client over TLS, trusting one certificate.
+    #[must_use]
+    pub fn over_tls(mut self, certificate_pem: &[u8]) -> Self {
+        let root = reqwest::Certificate::from_pem(certificate_pem).expect("a PEM certificate");
+        let builder = reqwest::Client::builder()
+            .no_proxy()
+            .add_root_certificate(root);
+        self.http = builder.build().expect("a client can be made");
+        self.scheme = "https";
         self
     }
 
@@ -229,7 +246,7 @@ impl SignedClient {
     /// A request without a signature.
     pub async fn unsigned(&self, method: &str, path: &str) -> Answer {
         let method = method.parse().expect("a method");
-        let url = format!("http://{}{path}", self.address);
+        let url = format!("{}://{}{path}", self.scheme, self.address);
         read_answer(
             self.http
                 .request(method, url)
@@ -274,7 +291,7 @@ impl SignedClient {
             security_token: self.credentials.token.as_deref(),
         };
         let signed = sign(&signing, &credentials).expect("the time is one that can be written");
-        let url = format!("http://{}{}", self.address, outgoing.path);
+        let url = format!("{}://{}{}", self.scheme, self.address, outgoing.path);
         let method = outgoing.method.parse().expect("a method");
         let mut request = self.http.request(method, url).body(outgoing.body.to_vec());
         for (name, value) in headers.iter().chain(&signed) {

@@ -84,6 +84,11 @@ impl SignedHttp {
         })
     }
 
+    /// Where requests go, for messages.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.profile.endpoint
+    }
+
     /// Posts JSON to `path`, signed for `service`.
     pub(crate) async fn post_json(
         &self,
@@ -91,7 +96,26 @@ impl SignedHttp {
         path: &str,
         body: Bytes,
     ) -> Result<Answer, CallError> {
-        let content_type = "application/json";
+        self.post(service, path, "application/json", body).await
+    }
+
+    /// Posts a form to `/`, signed for `service`.
+    pub(crate) async fn post_form(
+        &self,
+        service: &str,
+        body: Bytes,
+    ) -> Result<Answer, CallError> {
+        let content_type = "application/x-www-form-urlencoded; charset=utf-8";
+        self.post(service, "/", content_type, body).await
+    }
+
+    async fn post(
+        &self,
+        service: &str,
+        path: &str,
+        content_type: &str,
+        body: Bytes,
+    ) -> Result<Answer, CallError> {
         let headers = vec![
             ("host".to_owned(), self.host.clone()),
             ("content-type".to_owned(), content_type.to_owned()),

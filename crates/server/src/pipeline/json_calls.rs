@@ -216,7 +216,7 @@ async fn record(
         caller,
         &happened,
     );
-    recording::append(&server.doors, events)
+    recording::append(server, events)
         .await
         .map_err(|error| server.not_recorded(call, &error))
 }

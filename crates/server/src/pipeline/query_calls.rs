@@ -143,7 +143,7 @@ impl Context<'_> {
             .map_err(Stopped::Refused)?;
         drop(transaction);
         let events = self.success_events(operation, parameters, &answer);
-        recording::append(&self.server.doors, events)
+        recording::append(self.server, events)
             .await
             .map_err(|error| self.not_recorded(&error))?;
         Ok(answer)
@@ -187,7 +187,7 @@ impl Context<'_> {
     ) -> QueryError {
         let refused = Some((error.recorded_code(), error.message.as_str()));
         let events = self.events(operation, parameters, Value::Null, refused, None);
-        match recording::append(&self.server.doors, events).await {
+        match recording::append(self.server, events).await {
             Ok(()) => error,
             Err(append) => match self.not_recorded(&append) {
                 Stopped::Refused(error) | Stopped::NotRecorded(error) => error,

@@ -5,7 +5,7 @@ use cairn_eventlog::AppendError;
 use cairn_model::AccountId;
 use serde_json::Value;
 
-use super::Call;
+use super::{Call, Server};
 use crate::doors::{CallRecord, Doors, Prepared, RecordIds, RecordedCaller, RecordedResource};
 use crate::query_protocol::Caller;
 
@@ -87,9 +87,9 @@ pub(super) fn events(
 
 /// Makes the events of a read or a refused call durable. `Err` when they are not: then the caller must
 /// not get the answer.
-pub(super) async fn append(doors: &Doors, events: Vec<Prepared>) -> Result<(), AppendError> {
+pub(super) async fn append(server: &Server, events: Vec<Prepared>) -> Result<(), AppendError> {
     if events.is_empty() {
         return Err(AppendError::Closed);
     }
-    doors.append(events).await.map(drop)
+    server.waiting_room.append(&server.doors, events).await
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cairn_access::sigv4::sha256_hex;
 use cairn_catalog::identity::Tag;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
@@ -36,6 +37,7 @@ pub struct QueryInput {
 #[derive(Clone, Debug, PartialEq)]
 enum InputValue {
     Text(String),
+    LargeText(String),
     Number(i64),
     Flag(bool),
     Tags(Vec<Tag>),
@@ -87,7 +89,7 @@ impl QueryInput {
     /// A text, if it was sent.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.values.get(name) {
-            Some(InputValue::Text(text)) => Some(text),
+            Some(InputValue::Text(text) | InputValue::LargeText(text)) => Some(text),
             _ => None,
         }
     }
@@ -136,6 +138,9 @@ impl QueryInput {
             };
             let value = match value {
                 InputValue::Text(text) => Value::String(text.clone()),
+                InputValue::LargeText(text) => {
+                    json!({ "bytes": text.len(), "sha256": sha256_hex(text.as_bytes()) })
+                }
                 InputValue::Number(number) => Value::from(*number),
                 InputValue::Flag(flag) => Value::Bool(*flag),
                 InputValue::Texts(texts) => json!(texts),
@@ -214,6 +219,7 @@ fn read(pairs: &Pairs, parameter: &Parameter) -> Result<Option<InputValue>, Quer
             check_text(text, &place, (min, max), pattern)?;
             InputValue::Text(text.clone())
         }
+        ParameterKind::LargeText => InputValue::LargeText(text.clone()),
         ParameterKind::Number { min, max } => {
             InputValue::Number(check_number(text, &place, (min, max))?)
         }

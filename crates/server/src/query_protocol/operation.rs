@@ -23,6 +23,8 @@ pub enum QueryService {
     Iam,
     /// The Security Token Service.
     Sts,
+    /// Cairn's own administration.
+    Cairn,
 }
 
 impl QueryService {
@@ -31,6 +33,7 @@ impl QueryService {
         match self {
             Self::Iam => "iam",
             Self::Sts => "sts",
+            Self::Cairn => "cairn",
         }
     }
 
@@ -39,6 +42,7 @@ impl QueryService {
         match self {
             Self::Iam => "iam.amazonaws.com",
             Self::Sts => "sts.amazonaws.com",
+            Self::Cairn => "cairn.amazonaws.com",
         }
     }
 
@@ -46,14 +50,15 @@ impl QueryService {
     pub fn is_global(self) -> bool {
         match self {
             Self::Iam => true,
-            Self::Sts => false,
+            Self::Sts | Self::Cairn => false,
         }
     }
 
-    pub(super) fn version(self) -> &'static str {
+    pub(crate) fn version(self) -> &'static str {
         match self {
             Self::Iam => "2010-05-08",
             Self::Sts => "2011-06-15",
+            Self::Cairn => "2026-11-21",
         }
     }
 
@@ -61,6 +66,7 @@ impl QueryService {
         match self {
             Self::Iam => "https://iam.amazonaws.com/doc/2010-05-08/",
             Self::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
+            Self::Cairn => "https://cairn.amazonaws.com/doc/2026-11-21/",
         }
     }
 
@@ -69,6 +75,7 @@ impl QueryService {
         match self {
             Self::Iam => crate::iam::OPERATIONS,
             Self::Sts => crate::sts::OPERATIONS,
+            Self::Cairn => crate::administration::OPERATIONS,
         }
     }
 

@@ -45,6 +45,8 @@ pub enum ParameterKind {
         /// What it is made of.
         pattern: Pattern,
     },
+    /// A text of any length, of which the record keeps size and hash.
+    LargeText,
     /// A whole number.
     Number {
         /// The least.
@@ -161,7 +163,7 @@ pub(super) fn complaint(value: Option<&str>, place: &str, constraint: &str) -> Q
 }
 
 /// Checks a text's length and characters.
-pub(super) fn check_text(
+pub(crate) fn check_text(
     text: &str,
     place: &str,
     (min, max): (usize, usize),

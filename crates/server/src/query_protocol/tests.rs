@@ -19,7 +19,6 @@ pub(crate) const NOW_MS: i64 = 1_689_801_909_000;
 /// A catalog with one account and its user `Mary`, who calls.
 pub(crate) struct Fixture {
     pub(crate) world: World,
-    pub(crate) clock: ManualClock,
     pub(crate) mary: Caller,
     _folder: tempfile::TempDir,
 }
@@ -69,23 +68,22 @@ pub(crate) fn form(pairs: &[(&str, &str)]) -> Vec<u8> {
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let clock = ManualClock::at(NOW_MS);
+        let clock = Arc::new(ManualClock::at(NOW_MS));
         let entropy = Arc::new(SeededEntropy::new(42));
         let catalog = Catalog::open(
             &folder.path().join("catalog.sqlite"),
-            Arc::new(clock.clone()),
+            Arc::clone(&clock) as _,
         )
         .await;
         let world = World {
             catalog: Arc::new(catalog.expect("opens")),
             master_key: MasterKey::generate(entropy.as_ref()),
-            clock: Arc::new(clock.clone()),
+            clock,
             entropy,
         };
         let mary = add_user(&world, "123456789012", "Mary").await;
         Self {
             world,
-            clock,
             mary,
             _folder: folder,
         }
@@ -211,7 +209,7 @@ fn refusal(service: QueryService, body: &[u8]) -> (QueryErrorCode, String) {
 
 #[test]
 fn every_row_of_the_tables_is_unique_and_says_what_it_is_about() {
-    for service in [QueryService::Iam, QueryService::Sts] {
+    for service in [QueryService::Iam, QueryService::Sts, QueryService::Cairn] {
         let mut names = BTreeSet::new();
         for operation in service.operations() {
             assert!(

@@ -5,6 +5,10 @@ use cairn_catalog::identity::access_key_account;
 use crate::query_protocol::{Fields, QueryAnswer, QueryError, QueryErrorCode, ReadCall, Running};
 
 /// GetCallerIdentity. No policy can refuse it.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the table's type of function"
+)]
 pub(super) fn get(call: ReadCall<'_>) -> Running<'_> {
     Box::pin(async move {
         let ReadCall { caller, .. } = call;
@@ -18,6 +22,10 @@ pub(super) fn get(call: ReadCall<'_>) -> Running<'_> {
 }
 
 /// GetAccessKeyInfo: the account is part of the ID, temporary keys included.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the table's type of function"
+)]
 pub(super) fn key_info(call: ReadCall<'_>) -> Running<'_> {
     Box::pin(async move {
         let ReadCall { input, .. } = call;

@@ -10,6 +10,10 @@ const USER_SECONDS: i64 = 43_200;
 const ROOT_SECONDS_MAX: i64 = 3_600;
 
 /// GetSessionToken.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the table's type of function"
+)]
 pub(super) fn get(call: ReadCall<'_>) -> Running<'_> {
     Box::pin(async move {
         let ReadCall {

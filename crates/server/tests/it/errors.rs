@@ -1,3 +1,5 @@
+//! What refused requests hear, by code and protocol.
+
 use cairn_testkit::{Credentials, TestApp, TestAppBuilder};
 use serde_json::json;
 

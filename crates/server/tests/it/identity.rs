@@ -1,3 +1,5 @@
+//! Calls of users, roles and strangers, and the records that they leave.
+
 use cairn_testkit::{Answer, Credentials, TestApp};
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! The door for producers' events.
+
 use std::io::Write;
 
 use cairn_testkit::{TestApp, TestAppBuilder, data_event, management_event};

@@ -1,3 +1,5 @@
+//! Stop, restart, recovery, and who may look into DATA_DIR.
+
 use cairn_testkit::{TestApp, management_event};
 use serde_json::json;
 

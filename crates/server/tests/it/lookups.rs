@@ -1,3 +1,5 @@
+//! LookupEvents: pages, tokens, times, rates.
+
 use std::time::Duration;
 
 use cairn_platform::{Clock, ManualClock};

@@ -1,3 +1,5 @@
+//! What answers without credentials, and nothing else does.
+
 use cairn_testkit::{TestApp, TestAppBuilder};
 
 // Proves: A6

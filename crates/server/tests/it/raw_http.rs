@@ -1,3 +1,5 @@
+//! Requests that no HTTP library would send.
+
 use std::net::SocketAddr;
 
 use cairn_testkit::{TestApp, TestAppBuilder};

@@ -1,5 +1,6 @@
 //! The command line (DESIGN 3 as the README shows it): one binary, one subcommand for each job.
 
+mod identity;
 pub mod ingest;
 mod serve;
 
@@ -22,6 +23,7 @@ enum Command {
     /// Runs a server: API, event log, event history and the embedded S3 endpoint.
     Serve(serve::ServeArguments),
     Ingest(Box<ingest::IngestArguments>),
+    Identity(Box<identity::IdentityArguments>),
 }
 
 /// Runs the command that the process was started with.
@@ -36,6 +38,12 @@ pub fn run() -> anyhow::Result<ExitCode> {
                 .enable_all()
                 .build()?;
             runtime.block_on(ingest::run(*arguments, clock))
+        }
+        Command::Identity(arguments) => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(identity::run(*arguments, clock))
         }
     }
 }

@@ -32,7 +32,7 @@ use crate::authenticate::{self, Authenticator, CalledService, Claim, NotAuthenti
 use crate::authorize::Authorizer;
 use crate::config::Config;
 use crate::doors::admission::RateLimit;
-use crate::doors::{Doors, Outbox};
+use crate::doors::{Doors, Outbox, WaitingRoom};
 use crate::http::{
     Answer, BodyBudget, BodyError, ConnectionFacts, Handler, HeldBody, ResponseBody, check_head,
 };
@@ -60,6 +60,7 @@ pub(crate) struct Server {
     pub(crate) operations: Operations,
     pub(crate) doors: Arc<Doors>,
     pub(crate) outbox: Arc<Outbox>,
+    pub(crate) waiting_room: Arc<WaitingRoom>,
     pub(crate) log: Arc<SegmentedLog>,
     pub(crate) lake: Arc<Lake>,
     pub(crate) bodies: BodyBudget,
@@ -318,6 +319,7 @@ impl Server {
         let gauges = self.metrics.gauges();
         gauges.connections.set(signed((self.connections.0)()));
         gauges.in_flight_bytes.set(signed(self.bodies.held_bytes()));
+        gauges.records_waiting.set(signed(self.waiting_room.len()));
         gauges.deduplication_keys.set(signed(self.doors.keys()));
         gauges.uptime_seconds.set(
             self.clock
@@ -425,8 +427,7 @@ fn service_name(service: CalledService) -> &'static str {
     match service {
         CalledService::CloudTrail => Service::CloudTrail.signing_name(),
         CalledService::CloudTrailData => Service::CloudTrailData.signing_name(),
-        CalledService::Query(QueryService::Iam) => QueryService::Iam.scope_name(),
-        CalledService::Query(QueryService::Sts) => QueryService::Sts.scope_name(),
+        CalledService::Query(service) => service.scope_name(),
     }
 }
 

@@ -10,6 +10,7 @@ mod oversize;
 mod parameters;
 mod put_events;
 mod user_identity;
+mod waiting_room;
 
 pub(crate) use call_record::{CallRecord, RecordIds, RecordedResource, ServiceEvent};
 pub(crate) use deduplication::{Deduplication, READER as DEDUPLICATION_READER};
@@ -19,6 +20,7 @@ pub(crate) use put_events::{
     Batch, BatchFault, BatchLimits, BatchReader, BatchReport, Conflict, Forbidden, read_batch,
 };
 pub(crate) use user_identity::RecordedCaller;
+pub(crate) use waiting_room::WaitingRoom;
 
 use std::sync::Arc;
 use std::time::Duration;
