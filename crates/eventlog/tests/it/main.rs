@@ -2,6 +2,8 @@
 
 /// One suite of promises, run on every implementation.
 mod conformance;
+/// What fuzzing found, replayed.
+mod corpus;
 /// Damaged files (C5), and the planted bugs that they must find.
 mod damage;
 /// The log when its disk fails, fills up or stops answering (C6, C7, C8), and when it is killed at a named point.

@@ -1,0 +1,40 @@
+//! The seeds of the fuzz target `segment_decode`, and every input that once found a fault, replayed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cairn_eventlog::{EventLog, ReadError, SegmentedLog, decode_payload, inspect_segment};
+use cairn_model::Sequence;
+use cairn_platform::{Disk, SimDisk};
+
+use crate::fixture::{PARTITION, clock, small_config};
+
+const NAME: &str = "00000000000000000000-0000000001.segment";
+
+// Proves: R24
+#[tokio::test]
+async fn foreign_files_open_and_read_to_their_end() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/segment_decode");
+    let mut read = 0;
+    for seed in std::fs::read_dir(folder).expect("the corpus is there") {
+        let bytes = std::fs::read(seed.expect("it can be listed").path()).expect("it can be read");
+        decode_payload(&Bytes::copy_from_slice(&bytes), Sequence(0));
+        let disk = SimDisk::new(1);
+        let path = Path::new("/log").join(NAME);
+        disk.plant(&path, &bytes);
+        let file = disk.open(&path).expect("it was planted");
+        inspect_segment(file.as_ref(), NAME).expect("the disk works");
+        let log = SegmentedLog::open(small_config(), Arc::new(disk), clock()).expect("it opens");
+        let mut next = Sequence(0);
+        while next < log.durable_end(PARTITION) {
+            next = match log.read(PARTITION, next, 1000).await {
+                Ok(records) => records.last().expect("there is one").sequence.plus(1),
+                Err(ReadError::Corrupt { resume_at, .. }) if resume_at > next => resume_at,
+                Err(error) => panic!("{error}"),
+            };
+            read += 1;
+        }
+    }
+    assert!(read > 0, "some seed holds records");
+}
