@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cairn_platform::Clock;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Row, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, SqlitePool};
 
 use crate::error::CatalogError;
 use crate::identity::IdentityCache;
@@ -80,65 +80,75 @@ async fn pool(
     connections_max: u32,
     options: SqliteConnectOptions,
 ) -> Result<SqlitePool, CatalogError> {
+    let during = "opening the database";
+    // A pool tries again when a connection is refused, until time is up: the first look is our own.
+    let mut probe = options
+        .connect()
+        .await
+        .map_err(CatalogError::while_(during))?;
+    refuse_unsafe(&mut probe).await?;
+    probe.close().await.map_err(CatalogError::while_(during))?;
     SqlitePoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(CONNECTION_WAIT)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .after_connect(|connection, _| Box::pin(refuse_unsafe(connection)))
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                let safe = refuse_unsafe(connection).await;
+                safe.map_err(|refusal| sqlx::Error::Configuration(Box::new(refusal)))
+            })
+        })
         .connect_with(options)
         .await
-        .map_err(|error| match error {
-            sqlx::Error::Configuration(inner) => match inner.downcast::<CatalogError>() {
-                Ok(refusal) => *refusal,
-                Err(other) => failed_to_open(other.as_ref()),
-            },
-            other => failed_to_open(&other),
-        })
-}
-
-fn failed_to_open(error: &(dyn std::error::Error + Send + Sync)) -> CatalogError {
-    CatalogError::Failed {
-        during: "opening the database",
-        reason: error.to_string(),
-    }
+        .map_err(CatalogError::while_(during))
 }
 
 /// R10: what was asked for is not what counts; what the connection says is.
-async fn refuse_unsafe(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
-        .fetch_one(&mut *connection)
-        .await?;
+async fn refuse_unsafe(connection: &mut SqliteConnection) -> Result<(), CatalogError> {
+    let version: String = ask(connection, "SELECT sqlite_version()").await?;
     if !is_at_least(&version, SQLITE_VERSION_MIN) {
-        return Err(refuse("the version of SQLite", version, "3.51.3"));
+        let (setting, needed) = ("the version of SQLite", "3.51.3");
+        return Err(CatalogError::Unsafe {
+            setting,
+            found: version,
+            needed,
+        });
     }
-    let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
-        .fetch_one(&mut *connection)
-        .await?;
-    if journal != "wal" {
-        return Err(refuse("journal_mode", journal, "wal"));
-    }
-    for (setting, query, needed) in [
-        ("synchronous", "PRAGMA synchronous", "2"),
-        ("foreign_keys", "PRAGMA foreign_keys", "1"),
+    for (setting, question, needed) in [
+        ("journal_mode", "PRAGMA journal_mode", "wal"),
+        (
+            "synchronous",
+            "SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous",
+            "2",
+        ),
+        (
+            "foreign_keys",
+            "SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys",
+            "1",
+        ),
     ] {
-        let found: i64 = sqlx::query_scalar(query)
-            .fetch_one(&mut *connection)
-            .await?;
-        if found.to_string() != needed {
-            return Err(refuse(setting, found.to_string(), needed));
+        let found = ask(connection, question).await?;
+        if found != needed {
+            return Err(CatalogError::Unsafe {
+                setting,
+                found,
+                needed,
+            });
         }
     }
     Ok(())
 }
 
-fn refuse(setting: &'static str, found: String, needed: &'static str) -> sqlx::Error {
-    sqlx::Error::Configuration(Box::new(CatalogError::Unsafe {
-        setting,
-        found,
-        needed,
-    }))
+async fn ask(
+    connection: &mut SqliteConnection,
+    question: &'static str,
+) -> Result<String, CatalogError> {
+    sqlx::query_scalar(question)
+        .fetch_one(connection)
+        .await
+        .map_err(CatalogError::while_("checking the database's settings"))
 }
 
 fn is_at_least(version: &str, minimum: (u32, u32, u32)) -> bool {
@@ -201,3 +211,6 @@ fn create_private(path: &Path) -> Result<(), CatalogError> {
             reason: error.to_string(),
         })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use cairn_access::sigv4::{
     AuthenticationError, AuthenticationErrorKind, RequestParts, ServiceRules, SignedRequest, parse,
 };
-use cairn_access::{Principal, SecretKey, User};
+use cairn_access::{Principal, SecretKey, User, UserSession};
 use cairn_api::{ApiError, ErrorCode};
 use cairn_catalog::CatalogError;
-use cairn_catalog::identity::{CredentialRecord, KeyUse};
-use cairn_model::Region;
+use cairn_catalog::identity::{Account, CredentialRecord, KeyUse};
+use cairn_model::{AccountId, Region};
 
 use crate::config::RegionRules;
 use crate::pipeline::Call;
@@ -230,25 +230,51 @@ impl Authenticator {
         }
         let gone = || NotAuthenticated::Refused(AuthenticationError::UnknownAccessKey);
         let account = session.principal.account().ok_or_else(gone)?;
-        let accounts = self
-            .world
-            .catalog
-            .accounts()
-            .await
-            .map_err(NotAuthenticated::Failed)?;
-        let facts = accounts
-            .into_iter()
-            .find(|known| known.account == account && known.enabled);
-        let facts = facts.ok_or_else(gone)?;
+        let (facts, principal) = self.holder(&session.principal, account).await?.ok_or_else(gone)?;
         let secret = session.secret.clone();
         let caller = Caller {
-            principal: session.principal.clone(),
+            principal,
             account,
             account_alias: facts.alias,
             access_key_id: signed.access_key_id().to_owned(),
             session: Some(Arc::new(session)),
         };
         Ok((caller, secret))
+    }
+
+    /// The account and the principal of a session as they are now: none if the account is closed, or if
+    /// the user or role is gone, whose name may be another's by now.
+    async fn holder(
+        &self,
+        principal: &Principal,
+        account: AccountId,
+    ) -> Result<Option<(Account, Principal)>, NotAuthenticated> {
+        let catalog = &self.world.catalog;
+        let id = match principal {
+            Principal::User(user) | Principal::UserSession(UserSession { user, .. }) => &user.id,
+            Principal::RoleSession(session) => &session.role_id,
+            Principal::Root { .. } | Principal::Service { .. } => {
+                let accounts = catalog.accounts().await.map_err(NotAuthenticated::Failed)?;
+                let facts = accounts.into_iter().find(|known| known.account == account);
+                let open = facts.filter(|facts| facts.enabled);
+                return Ok(open.map(|facts| (facts, principal.clone())));
+            }
+        };
+        let snapshot = catalog.identity_snapshot(account, id).await;
+        let Some(snapshot) = snapshot.map_err(NotAuthenticated::Failed)? else {
+            return Ok(None);
+        };
+        if !snapshot.account.enabled {
+            return Ok(None);
+        }
+        let mut principal = principal.clone();
+        if let Principal::User(user) | Principal::UserSession(UserSession { user, .. }) =
+            &mut principal
+        {
+            user.name.clone_from(&snapshot.identity.name);
+            user.path.clone_from(&snapshot.identity.path);
+        }
+        Ok(Some((snapshot.account.clone(), principal)))
     }
 }
 

@@ -110,10 +110,10 @@ pub async fn ensure(world: &World, first: &FirstStart) -> Result<(), FirstStartE
             .map_err(FirstStartError::Catalog)?;
         tracing::info!(account.id = %first.account, "made the default account");
     }
-    write_private(
-        &first.data_dir.join("config"),
-        config_text(first).as_bytes(),
-    )
+    let config = first.data_dir.join("config");
+    let held = std::fs::read_to_string(&config).unwrap_or_default();
+    let text = format!("{}{}", config_text(first), other_sections(&held));
+    write_private(&config, text.as_bytes())
 }
 
 /// Makes `account` the operator's account.
@@ -220,6 +220,25 @@ fn config_text(first: &FirstStart) -> String {
          services = cairn\ns3 =\n  addressing_style = path\n\n\
          [services cairn]\ns3 =\n  endpoint_url = {scheme}://{s3}\n"
     )
+}
+
+/// What people have added to the file: every section but the two that each start writes anew.
+fn other_sections(held: &str) -> String {
+    let mut kept = String::new();
+    let mut ours = true;
+    for line in held.lines() {
+        if line.starts_with('[') {
+            ours = matches!(line.trim(), "[default]" | "[services cairn]");
+            if !ours {
+                kept.push('\n');
+            }
+        }
+        if !ours && !line.trim().is_empty() {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
 }
 
 /// The address that a client on this machine uses: one that listens everywhere is reached by loopback.

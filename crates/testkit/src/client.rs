@@ -191,12 +191,12 @@ impl SignedClient {
         self.cloudtrail("LookupEvents", &input).await
     }
 
-    /// An operation of IAM or STS.
+    /// An operation of IAM, STS or Cairn's own administration.
     pub async fn query(&self, service: &str, form: &str) -> Answer {
-        let version = if service == "iam" {
-            "2010-05-08"
-        } else {
-            "2011-06-15"
+        let version = match service {
+            "iam" => "2010-05-08",
+            "sts" => "2011-06-15",
+            _ => "2026-11-21",
         };
         let body = format!("{form}&Version={version}");
         let headers = vec![(

@@ -1,5 +1,6 @@
 //! Catalog tests through its public interface.
 //!
-//! `base`: opening, durability settings, outbox, settings.
+//! `base`: opening, durability settings, outbox, settings. `identity`: identities, keys, policies, caches.
 
 mod base;
+mod identity;

@@ -72,6 +72,10 @@ async fn the_first_start_leaves_credentials_that_open_the_account_and_the_second
         Some("admin")
     );
 
+    let config = folder.path().join("config");
+    let added = "\n[profile night]\nrole_arn = arn:aws:iam::123456789012:role/Night\n";
+    let held = std::fs::read_to_string(&config).expect("is written");
+    std::fs::write(&config, format!("{held}{added}")).expect("writes");
     ensure(&world, &first(folder.path(), 9000))
         .await
         .expect("starts again");
@@ -79,6 +83,8 @@ async fn the_first_start_leaves_credentials_that_open_the_account_and_the_second
     assert_eq!(again, credentials);
     let config = std::fs::read_to_string(folder.path().join("config")).expect("is written");
     assert_eq!(value(&config, "endpoint_url"), "http://127.0.0.1:9000");
+    assert!(config.ends_with(added), "{config}");
+    assert_eq!(config.matches("[default]").count(), 1, "{config}");
     assert!(
         config.contains("endpoint_url = http://127.0.0.1:4511"),
         "{config}"

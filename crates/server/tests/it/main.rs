@@ -7,4 +7,5 @@ mod lifecycle; // stop, restart, recovery
 mod lookups; // LookupEvents: attributes, pages, tokens, rates
 mod open_routes; // what answers without credentials
 mod raw_http; // requests that no HTTP library would send
+mod sessions; // temporary credentials whose holder changes, and several accounts
 mod tls; // encrypted connections and what records say of them
