@@ -205,7 +205,10 @@ impl Recovery<'_> {
             recovered.closed.push(segment);
             return Ok(());
         };
-        note_header(identity, &scan, recovered);
+        // Without a frame the header may be torn: it was never synced, and nothing was acknowledged.
+        if !scan.frames.is_empty() {
+            note_header(identity, &scan, recovered);
+        }
         for gap in scan.gaps(identity) {
             let reason = "a later batch is whole, so this one was acknowledged";
             recovered

@@ -64,8 +64,7 @@ pub(crate) enum HeaderVerdict {
     Valid,
     /// Of a version that this program does not know: not damage, and not to be touched.
     UnknownVersion(u32),
-    /// All zeros: the file was created, and its first block never reached the disk. As a header fits one sector,
-    /// it is there whole or not at all.
+    /// All zeros, or cut: the file was created, and its first block never reached the disk.
     Blank,
     /// Damaged, or another segment's.
     Damaged,
