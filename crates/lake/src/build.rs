@@ -88,7 +88,7 @@ fn try_rows(
         return Ok(None);
     }
     let build = || -> Result<RecordBatch, String> {
-        let mut builder = RowBuilder::new(Arc::clone(schema));
+        let mut builder = RowBuilder::new(Arc::clone(schema), pending.len());
         for one in pending {
             builder.push(&Event::read(partition, &one.record)?);
         }
@@ -99,3 +99,6 @@ fn try_rows(
         Err(_) => Err("making the row panicked".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

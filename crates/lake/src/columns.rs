@@ -57,22 +57,23 @@ pub(crate) struct ListColumn {
 }
 
 impl Column {
-    pub(crate) fn new(kind: Kind) -> Self {
+    /// A column with room for `rows` values.
+    pub(crate) fn new(kind: Kind, rows: usize) -> Self {
         match kind {
-            Kind::Text => Self::Text(StringBuilder::new()),
-            Kind::Flag => Self::Flag(BooleanBuilder::new()),
-            Kind::Int => Self::Int(Int32Builder::new()),
-            Kind::Long => Self::Long(Int64Builder::new()),
-            Kind::Time => Self::Time(TimestampMicrosecondBuilder::new()),
+            Kind::Text => Self::Text(StringBuilder::with_capacity(rows, 0)),
+            Kind::Flag => Self::Flag(BooleanBuilder::with_capacity(rows)),
+            Kind::Int => Self::Int(Int32Builder::with_capacity(rows)),
+            Kind::Long => Self::Long(Int64Builder::with_capacity(rows)),
+            Kind::Time => Self::Time(TimestampMicrosecondBuilder::with_capacity(rows)),
             Kind::Map => Self::Map(MapColumn {
                 ends: vec![0],
                 valid: Vec::new(),
-                keys: StringBuilder::new(),
-                values: StringBuilder::new(),
+                keys: StringBuilder::with_capacity(rows, 0),
+                values: StringBuilder::with_capacity(rows, 0),
             }),
-            Kind::Struct(members) => Self::Struct(StructColumn::new(members)),
+            Kind::Struct(members) => Self::Struct(StructColumn::new(members, rows)),
             Kind::List(element) => Self::List(ListColumn {
-                element: Box::new(Self::new(*element)),
+                element: Box::new(Self::new(*element, rows)),
                 ends: vec![0],
                 valid: Vec::new(),
                 length: 0,
@@ -218,11 +219,11 @@ impl MapColumn {
 }
 
 impl StructColumn {
-    fn new(members: &'static [Member]) -> Self {
+    fn new(members: &'static [Member], rows: usize) -> Self {
         debug_assert!(members.len() <= STRUCT_MEMBERS_MAX);
         let members = members
             .iter()
-            .map(|m| (m.name, Column::new(m.kind)))
+            .map(|m| (m.name, Column::new(m.kind, rows)))
             .collect();
         Self {
             members,

@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use aws_lc_rs::digest;
 use cairn_eventlog::LogRecord;
@@ -86,10 +86,11 @@ pub(crate) struct RowBuilder {
 }
 
 impl RowBuilder {
-    pub(crate) fn new(schema: SchemaRef) -> Self {
+    /// A builder with room for `rows` rows.
+    pub(crate) fn new(schema: SchemaRef, rows: usize) -> Self {
         let columns = COLUMNS
             .iter()
-            .map(|column| Column::new(column.kind))
+            .map(|column| Column::new(column.kind, rows))
             .collect();
         Self {
             schema,
@@ -125,7 +126,10 @@ impl RowBuilder {
     pub(crate) fn finish(self) -> Result<RecordBatch, LakeError> {
         let mut arrays = Vec::with_capacity(self.columns.len());
         for (column, field) in self.columns.into_iter().zip(self.schema.fields()) {
-            arrays.push(column.finish(field)?);
+            let mut array = column.finish(field)?;
+            // Batches stay in memory until they are committed: without the room that was not used.
+            Array::shrink_to_fit(&mut array);
+            arrays.push(array);
         }
         RecordBatch::try_new(self.schema, arrays).map_err(LakeError::arrow("finishing a batch"))
     }

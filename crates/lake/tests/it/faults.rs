@@ -304,3 +304,57 @@ async fn a_long_backlog_is_taken_in_bounded_steps() {
     let view = lake.read_view(&history()).expect("the table exists");
     check_rows(&lake, &view, &sent).await;
 }
+
+/// The checks above are worth what they catch: each planted fault must fail one.
+#[tokio::test]
+async fn the_checks_catch_planted_faults() {
+    let stage = Stage::new().await;
+    let lake = stage.open().await;
+    for start in [0, 20, 40] {
+        stage.append(&events(start..start + 20)).await;
+        lake.flush().await.expect("it works");
+    }
+    let view = lake.read_view(&history()).expect("the table exists");
+    let folder = stage.lake_folder();
+    let metadata = folder.join(&view.metadata_key);
+    let whole = std::fs::read_to_string(&metadata).expect("it exists");
+    let ranges_join = || {
+        let check = || check_public_state(&folder, &view.metadata_key, 0..60);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_ok()
+    };
+    assert!(ranges_join());
+    let mut caught = 0;
+    for (name, planted) in [
+        (
+            "a gap",
+            whole.replace("position.0.start\":\"20\"", "position.0.start\":\"21\""),
+        ),
+        (
+            "an overlap",
+            whole.replace("position.0.start\":\"20\"", "position.0.start\":\"19\""),
+        ),
+        (
+            "a lost end",
+            whole.replace("position.0.end\":\"60\"", "position.0.end\":\"59\""),
+        ),
+    ] {
+        assert_ne!(planted, whole, "{name} was not planted");
+        std::fs::write(&metadata, planted).expect("it can be written");
+        assert!(!ranges_join(), "{name} was not caught");
+        caught += 1;
+    }
+    std::fs::write(&metadata, &whole).expect("it can be written");
+    let data = folder.join(&view.files[0].key);
+    std::fs::rename(&data, data.with_extension("gone")).expect("it exists");
+    assert!(!ranges_join(), "a missing file was not caught");
+    std::fs::rename(data.with_extension("gone"), &data).expect("it exists");
+    let rows = rows_of(&lake, &view).await;
+    for (name, sent) in [
+        ("a lost row", events(0..61)),
+        ("a foreign row", events(0..59)),
+    ] {
+        assert!(!rows.values().eq(&sent), "{name} was not caught");
+        caught += 1;
+    }
+    println!("controls caught {}/6", caught + 1);
+}
