@@ -9,6 +9,7 @@ pub(crate) struct Counters {
     unselected: AtomicU64,
     too_old: AtomicU64,
     quarantined: AtomicU64,
+    lost: AtomicU64,
     rebuilt: AtomicU64,
     commits: AtomicU64,
     compacted: AtomicU64,
@@ -27,6 +28,8 @@ pub struct LakeCounts {
     pub too_old: u64,
     /// Poison events set aside.
     pub quarantined: u64,
+    /// Records that the event log lost to damage, and that the tables go on without.
+    pub lost: u64,
     /// Damaged hot objects that were rebuilt from the log.
     pub rebuilt_hot_objects: u64,
     /// Commits of tables.
@@ -56,6 +59,10 @@ impl Counters {
         self.quarantined.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn add_lost(&self, records: u64) {
+        self.lost.fetch_add(records, Ordering::Relaxed);
+    }
+
     pub(crate) fn add_rebuilt(&self) {
         self.rebuilt.fetch_add(1, Ordering::Relaxed);
     }
@@ -83,6 +90,7 @@ impl Counters {
             unselected: of(&self.unselected),
             too_old: of(&self.too_old),
             quarantined: of(&self.quarantined),
+            lost: of(&self.lost),
             rebuilt_hot_objects: of(&self.rebuilt),
             commits: of(&self.commits),
             compacted_files: of(&self.compacted),

@@ -114,6 +114,41 @@ impl Shared {
         Ok(())
     }
 
+    /// Keeps the note that the log has lost records to damage on its disk (R4): the tables go on without them, and
+    /// not in silence. Durable on return; the log itself keeps the damaged bytes.
+    pub(crate) async fn note_lost(
+        &self,
+        partition: PartitionId,
+        lost: &Range<Sequence>,
+        segment: &str,
+        offset: u64,
+    ) -> Result<(), LakeError> {
+        let (first, end) = (lost.start.0, lost.end.0);
+        let key = format!(
+            "quarantine/log/{:05}-{first}-{end}-{segment}-{offset}.lost",
+            partition.0
+        );
+        let line = serde_json::json!({
+            "format": "cairn.lost.1",
+            "partition": partition.0,
+            "first": first,
+            "end": end,
+            "segment": segment,
+            "offset": offset,
+        });
+        self.workshop.put(&key, line.to_string().into()).await?;
+        self.counters.add_lost(end - first);
+        tracing::error!(
+            first,
+            end,
+            segment,
+            offset,
+            object = key,
+            "the event log lost records"
+        );
+        Ok(())
+    }
+
     /// Writes rows as a hot object. It is durable on return, and not registered yet.
     pub(crate) async fn write_hot(
         &self,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cairn_catalog::lake::HotRange;
+use cairn_eventlog::ReadError;
 use cairn_model::{PartitionId, Sequence};
 use tokio::task::JoinHandle;
 
@@ -23,6 +24,8 @@ use crate::tables::{Shared, Table, WRITER};
 
 /// The name under which the lake reads the log.
 const READER: &str = "lake";
+/// How often a running flush is looked at when the log is still.
+const FLUSH_LOOK: Duration = Duration::from_millis(50);
 
 /// The one that follows a partition of the log.
 #[derive(Debug)]
@@ -126,7 +129,8 @@ impl Writer {
                 self.start_flush().await?;
             }
         }
-        let next = [hot_due, Some(self.last_flush + commit_interval)];
+        let flush_look = self.flushing.is_some().then_some(now + FLUSH_LOOK);
+        let next = [hot_due, flush_look, Some(self.last_flush + commit_interval)];
         let next = next.into_iter().flatten().filter(|due| *due > now).min();
         Ok(next.map_or(commit_interval, |due| due.saturating_sub(now)))
     }
@@ -200,7 +204,24 @@ impl Writer {
         while self.read_end < end && self.pending_bytes < bytes_max {
             let rest = bytes_max - self.pending_bytes;
             let records = shared.log.read(self.partition, self.read_end, rest).await;
-            let records = records.map_err(LakeError::Log)?;
+            let records = match records {
+                Ok(records) => records,
+                Err(ReadError::Corrupt {
+                    segment,
+                    offset,
+                    resume_at,
+                }) => {
+                    let lost = self.read_end..resume_at;
+                    shared
+                        .note_lost(self.partition, &lost, &segment, offset)
+                        .await?;
+                    self.read_end = resume_at;
+                    self.pending_since
+                        .get_or_insert(shared.workshop.clock.monotonic());
+                    continue;
+                }
+                Err(error) => return Err(LakeError::Log(error)),
+            };
             let Some(last) = records.last() else { break };
             let read_end = last.sequence.plus(1);
             for record in records {

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_catalog::lake::LakeCatalog;
-use cairn_eventlog::{EventLog, MemoryLog, NewRecord, RecordKind};
+use cairn_eventlog::{
+    AppendError, EventLog, LogRecord, MemoryLog, NewRecord, ReadError, ReaderName, RecordKind,
+};
 use cairn_lake::{Lake, LakeError};
-use cairn_model::Sequence;
+use cairn_model::{PartitionId, Sequence};
 
 use crate::faulty::{Fault, FaultyCatalog, FaultyObjects, Wrong};
 use crate::public_formats::check_public_state;
@@ -357,4 +359,81 @@ async fn the_checks_catch_planted_faults() {
         caught += 1;
     }
     println!("controls caught {}/6", caught + 1);
+}
+
+/// A log whose records from 10 to 15 are damaged on its disk.
+#[derive(Debug)]
+struct DamagedLog {
+    inner: Arc<MemoryLog>,
+}
+
+#[async_trait::async_trait]
+impl EventLog for DamagedLog {
+    async fn append_durable(
+        &self,
+        partition: PartitionId,
+        records: Vec<NewRecord>,
+    ) -> Result<std::ops::Range<Sequence>, AppendError> {
+        self.inner.append_durable(partition, records).await
+    }
+
+    fn durable_end(&self, partition: PartitionId) -> Sequence {
+        self.inner.durable_end(partition)
+    }
+
+    fn start(&self, partition: PartitionId) -> Sequence {
+        self.inner.start(partition)
+    }
+
+    async fn read(
+        &self,
+        partition: PartitionId,
+        from: Sequence,
+        bytes_max: usize,
+    ) -> Result<Vec<LogRecord>, ReadError> {
+        if (10..15).contains(&from.0) {
+            let (segment, offset) = ("a.segment".to_owned(), 4096);
+            return Err(ReadError::Corrupt {
+                segment,
+                offset,
+                resume_at: Sequence(15),
+            });
+        }
+        let mut records = self.inner.read(partition, from, bytes_max).await?;
+        records.retain(|record| from.0 >= 15 || record.sequence.0 < 10);
+        Ok(records)
+    }
+
+    async fn wait_beyond(&self, partition: PartitionId, position: Sequence) {
+        self.inner.wait_beyond(partition, position).await;
+    }
+
+    fn advance_reader(&self, partition: PartitionId, reader: ReaderName, position: Sequence) {
+        self.inner.advance_reader(partition, reader, position);
+    }
+}
+
+// Proves: R4
+#[tokio::test]
+async fn records_that_the_log_has_lost_are_noted_and_the_tables_go_on() {
+    let stage = Stage::new().await;
+    let sent = events(0..20);
+    stage.append(&sent).await;
+    let log = Arc::new(DamagedLog {
+        inner: Arc::clone(&stage.log),
+    });
+    let lake = stage.open_with_log(log).await.expect("it opens");
+    lake.ingest().await.expect("it goes on");
+    lake.flush().await.expect("it goes on");
+    assert_eq!(lake.status().counts.lost, 5);
+    assert_eq!(lake.position(&history()).expect("the table exists"), Sequence(20));
+    let kept = [&sent[..10], &sent[15..]].concat();
+    let view = lake.read_view(&history()).expect("the table exists");
+    check_rows(&lake, &view, &kept).await;
+    let notes = stage
+        .objects()
+        .list("quarantine/log/")
+        .await
+        .expect("it can be listed");
+    assert_eq!(notes, ["quarantine/log/00000-10-15-a.segment-4096.lost"]);
 }

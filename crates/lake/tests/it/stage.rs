@@ -85,11 +85,28 @@ impl Stage {
         objects: Arc<dyn Objects>,
         catalog: Arc<dyn LakeCatalog>,
     ) -> Result<Arc<Lake>, LakeError> {
+        self.open_all(objects, catalog, Arc::clone(&self.log) as _)
+            .await
+    }
+
+    pub(crate) async fn open_with_log(
+        &self,
+        log: Arc<dyn EventLog>,
+    ) -> Result<Arc<Lake>, LakeError> {
+        self.open_all(self.objects(), Arc::clone(&self.catalog) as _, log)
+            .await
+    }
+
+    async fn open_all(
+        &self,
+        objects: Arc<dyn Objects>,
+        catalog: Arc<dyn LakeCatalog>,
+        log: Arc<dyn EventLog>,
+    ) -> Result<Arc<Lake>, LakeError> {
         // Every start draws other names, as the real generator would.
         let seed = self.seed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let entropy = Arc::new(SeededEntropy::new(seed));
         let clock = Arc::new(self.clock.clone());
-        let log = Arc::clone(&self.log) as _;
         Lake::open_on(self.config.clone(), objects, catalog, log, clock, entropy).await
     }
 
