@@ -54,7 +54,7 @@ def exchange(endpoint: str, data: bytes) -> Answer | None:
             connection.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the answer to a refused head may come before the body is through
-        return read_answer(connection)
+        return read_answer(connection, has_body=not data.startswith(b"HEAD "))
 
 
 def send(endpoint: str, request: Request) -> Answer:
@@ -64,7 +64,7 @@ def send(endpoint: str, request: Request) -> Answer:
     return answer
 
 
-def read_answer(connection: socket.socket) -> Answer | None:
+def read_answer(connection: socket.socket, has_body: bool = True) -> Answer | None:
     """One answer from the socket, and whether the connection ends behind it."""
     data = b""
     while b"\r\n\r\n" not in data:
@@ -79,7 +79,7 @@ def read_answer(connection: socket.socket) -> Answer | None:
     for line in lines[1:]:
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
-    length = int(headers.get("content-length", "0"))
+    length = int(headers.get("content-length", "0")) if has_body else 0
     while len(rest) < length:
         part = receive(connection)
         if not part:

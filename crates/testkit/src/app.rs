@@ -160,10 +160,16 @@ impl TestApp {
     }
 
     /// Ends the server and starts another over the same folder.
-    pub async fn restart(mut self) -> Self {
+    pub async fn restart(self) -> Self {
+        self.restart_after(async |_| {}).await
+    }
+
+    /// As `restart`; what `meanwhile` does to DATA_DIR happens while no server runs.
+    pub async fn restart_after(mut self, meanwhile: impl AsyncFnOnce(&Path)) -> Self {
         if let Some(server) = self.server.take() {
             server.stop().await;
         }
+        meanwhile(&self.data_dir()).await;
         self.builder
             .clone()
             .start_in(Arc::clone(&self.folder))

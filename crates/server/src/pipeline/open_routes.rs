@@ -13,7 +13,7 @@ use crate::http::Answer;
 pub(super) async fn answer(server: &Server, method: &Method, call: &Call) -> Option<Answer> {
     match (method, call.path.as_str()) {
         (&Method::GET | &Method::HEAD, "/healthz") => Some(health(server).await),
-        (&Method::GET, "/metrics") => Some(metrics(server, call).await),
+        (&Method::GET | &Method::HEAD, "/metrics") => Some(metrics(server, call).await),
         _ => None,
     }
 }

@@ -174,6 +174,83 @@ async fn a_role_session_acts_under_its_roles_policies_and_is_recorded_as_one() {
     app.stop().await;
 }
 
+async fn other_account(app: &TestApp) -> Credentials {
+    let answer = app
+        .client()
+        .query("cairn", "Action=CreateAccount&AccountId=999999999999")
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    Credentials::new(
+        &tag(&answer, "AccessKeyId"),
+        &tag(&answer, "SecretAccessKey"),
+    )
+}
+
+// Proves: REC-062, REC-064, REC-065, SEC-106
+#[tokio::test]
+async fn a_role_assumed_across_accounts_is_recorded_in_both_under_one_shared_id() {
+    let app = TestApp::start().await;
+    let admin = app.client();
+    let stranger = app.client_of(other_account(&app).await);
+    let trust = percent(
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"arn:aws:iam::999999999999:root"}}]}"#,
+    );
+    let create = format!("Action=CreateRole&RoleName=Guest&AssumeRolePolicyDocument={trust}");
+    assert_eq!(admin.query("iam", &create).await.status, 200);
+    let assume = "Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2FGuest\
+                  &RoleSessionName=visit";
+    let answer = stranger.query("sts", assume).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let owners = event(&app, "AssumeRole").await;
+    assert_eq!(owners["recipientAccountId"], "123456789012");
+    assert_eq!(owners["userIdentity"]["type"], "AWSAccount");
+    assert_eq!(owners["userIdentity"]["accountId"], "999999999999");
+    let callers = loop {
+        let page = stranger.lookup(("EventName", "AssumeRole")).await.json();
+        if let Some(found) = page["Events"][0]["CloudTrailEvent"].as_str() {
+            break serde_json::from_str::<Value>(found).expect("records are JSON");
+        }
+    };
+    assert_eq!(callers["recipientAccountId"], "999999999999");
+    assert_eq!(callers["userIdentity"]["type"], "IAMUser");
+    assert_eq!(callers["sharedEventID"], owners["sharedEventID"]);
+    assert_ne!(callers["eventID"], owners["eventID"]);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_administrator_of_one_account_writes_and_reads_no_events_of_another() {
+    let app = TestApp::start().await;
+    let stranger = app.client_of(other_account(&app).await);
+    let mut event = cairn_testkit::management_event("forged", "2026-11-21T00:00:00Z");
+    let answer = stranger.put_events(event.to_string().as_bytes()).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.json()["refused"][0]["code"], "AccessDenied");
+    event["recipientAccountId"] = "999999999999".into();
+    assert_eq!(
+        stranger
+            .put_events(event.to_string().as_bytes())
+            .await
+            .status,
+        200
+    );
+    let users = stranger.query("iam", "Action=ListUsers").await;
+    assert!(users.text().contains("999999999999") && !users.text().contains("123456789012"));
+    let page = stranger
+        .cloudtrail("LookupEvents", &json!({"MaxResults": 50}))
+        .await
+        .json();
+    assert!(
+        !page.to_string().contains("CreateAccount"),
+        "that was the operator's call"
+    );
+    // The operator's account may write for any account, if its policies allow it.
+    event["eventID"] = "by the operator".into();
+    let answer = app.client().put_events(event.to_string().as_bytes()).await;
+    assert_eq!(answer.json()["accepted"], 1, "{}", answer.text());
+    app.stop().await;
+}
+
 #[tokio::test]
 async fn who_am_i_is_never_refused() {
     let app = TestApp::start().await;

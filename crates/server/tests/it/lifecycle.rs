@@ -1,5 +1,12 @@
 //! Stop, restart, recovery, and who may look into DATA_DIR.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cairn_catalog::{Catalog, OutboxEntry, OutboxRecord};
+use cairn_eventlog::RecordKind;
+use cairn_model::{Completion, canonicalize};
+use cairn_platform::{Clock, SystemClock};
 use cairn_testkit::{TestApp, management_event};
 use serde_json::json;
 
@@ -33,6 +40,58 @@ async fn after_a_restart_everything_is_there_and_retries_are_still_known() {
     assert_eq!(app.lookup_until(("EventId", "one"), 1).await.len(), 1);
     let app = app.restart().await;
     assert_eq!(app.lookup_until(("EventId", "one"), 1).await.len(), 1);
+    app.stop().await;
+}
+
+/// An outbox entry as a crash between the mutation's commit and the log leaves it.
+async fn owe(data_dir: &std::path::Path, json: &'static str) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let catalog = Catalog::open(&data_dir.join("catalog.sqlite"), clock)
+        .await
+        .expect("nobody else runs");
+    let account = "123456789012".parse().expect("twelve digits");
+    let mut new_event_id = || panic!("the event has its ID");
+    let mut completion = Completion {
+        account,
+        new_event_id: &mut new_event_id,
+    };
+    let event =
+        canonicalize(&Bytes::from_static(json.as_bytes()), &mut completion).expect("a valid event");
+    let mut header = Vec::new();
+    event.header.encode(&mut header);
+    let record = OutboxRecord {
+        kind: RecordKind::Event as u8,
+        header,
+        body: event.json.to_vec(),
+    };
+    let mut transaction = catalog.begin().await.expect("the catalog is open");
+    transaction
+        .enqueue(OutboxEntry {
+            records: vec![record],
+        })
+        .await
+        .expect("it fits");
+    transaction.commit().await.expect("it is durable");
+    catalog.close().await;
+}
+
+// Proves: R21
+#[tokio::test]
+async fn what_a_crashed_mutation_owes_the_log_gets_there_once() {
+    let owed = management_event("owed", &now()).to_string().leak();
+    let app = TestApp::start()
+        .await
+        .restart_after(async |folder| owe(folder, owed).await)
+        .await;
+    assert_eq!(app.lookup_until(("EventId", "owed"), 1).await.len(), 1);
+    // As if the crash had come after the append: the log holds the event, the outbox still has it.
+    let app = app
+        .restart_after(async |folder| owe(folder, owed).await)
+        .await;
+    app.lookup_until(("EventName", "LookupEvents"), 1).await;
+    assert_eq!(app.lookup_until(("EventId", "owed"), 1).await.len(), 1);
+    let metrics = app.client().unsigned("GET", "/metrics").await.text();
+    assert!(metrics.contains("cairn_outbox_entries 0"), "{metrics}");
     app.stop().await;
 }
 
