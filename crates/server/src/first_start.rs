@@ -4,6 +4,10 @@
 //! `credentials` is written before the account is committed: a crash in between leaves a file that the
 //! next start replaces, never an account that nobody can enter.
 
+mod recovery;
+
+pub(crate) use recovery::recover;
+
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

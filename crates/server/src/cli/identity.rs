@@ -12,11 +12,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use cairn_platform::Clock;
+use cairn_catalog::Catalog;
+use cairn_platform::{Clock, Entropy, SystemEntropy};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::client::{ClientProfile, ProfileArguments, SignedHttp};
-use crate::query_protocol::QueryService;
+use crate::first_start::{load_master_key, recover};
+use crate::query_protocol::{QueryService, World};
 use answer::Element;
 use file::FileForm;
 
@@ -52,6 +54,23 @@ enum IdentityCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// When nobody can get in any more: gives the first account's administrator another key in place of
+    /// all earlier ones. The server must be stopped. The next start records it.
+    Recover(RecoverArguments),
+}
+
+/// What `recover` needs.
+#[derive(Clone, Debug, clap::Args)]
+struct RecoverArguments {
+    /// The server's folder.
+    #[arg(long, value_name = "DIR", default_value = "./cairn-data")]
+    data_dir: PathBuf,
+    /// Where the master key lies, if not in the folder.
+    #[arg(long, value_name = "FILE")]
+    master_key_file: Option<PathBuf>,
+    /// The administrator's user name.
+    #[arg(long, default_value = "admin")]
+    administrator: String,
 }
 
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -86,6 +105,11 @@ pub(super) async fn run(
     arguments: IdentityArguments,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<ExitCode> {
+    if let IdentityCommand::Recover(arguments) = &arguments.command {
+        let text = recover_offline(arguments, clock).await?;
+        std::io::stdout().lock().write_all(text.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let profile = ClientProfile::resolve(&arguments.profile)?;
     let client = Client {
         http: SignedHttp::new(profile, clock)?,
@@ -100,6 +124,7 @@ pub(super) async fn run(
             let answer = client.call("GetIdentities", &parameters).await?;
             format.write(answer.text("Document"))?
         }
+        IdentityCommand::Recover(_) => String::new(),
         IdentityCommand::Apply { file, dry_run } => {
             let json = file::read_as_json(file)
                 .with_context(|| format!("{} cannot be read", file.display()))?;
@@ -114,6 +139,35 @@ pub(super) async fn run(
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn recover_offline(
+    arguments: &RecoverArguments,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<String> {
+    let RecoverArguments {
+        data_dir,
+        master_key_file,
+        administrator,
+    } = arguments;
+    let catalog = data_dir.join("catalog.sqlite");
+    let folder = data_dir.display();
+    anyhow::ensure!(catalog.is_file(), "{folder} is not the folder of a server");
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+    let catalog = Catalog::open(&catalog, Arc::clone(&clock)).await?;
+    let master_key = load_master_key(data_dir, master_key_file.as_deref(), entropy.as_ref())?;
+    let world = World {
+        catalog: Arc::new(catalog),
+        master_key,
+        clock,
+        entropy,
+    };
+    let recovered = recover(&world, data_dir, administrator).await?;
+    world.catalog.close().await;
+    let account = recovered.with_context(|| format!("{folder} has had no first start"))?;
+    Ok(format!(
+        "{folder}/credentials opens account {account} as {administrator}\n"
+    ))
 }
 
 async fn account(client: &Client, command: &AccountCommand) -> anyhow::Result<String> {

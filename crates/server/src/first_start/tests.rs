@@ -133,3 +133,56 @@ fn a_master_key_is_kept_and_a_wrong_or_missing_file_is_refused() {
         "{error}"
     );
 }
+
+// Proves: R21, SEC-096
+#[tokio::test]
+async fn whoever_holds_the_data_gets_in_again_and_it_is_recorded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = world(folder.path()).await;
+    assert_eq!(
+        recover(&world, folder.path(), "admin")
+            .await
+            .expect("reads"),
+        None
+    );
+    let started = first(folder.path(), 4510);
+    ensure(&world, &started).await.expect("sets up");
+    let path = folder.path().join("credentials");
+    let lost = std::fs::read_to_string(&path).expect("is written");
+    let (lost_id, resolve) = (value(&lost, "aws_access_key_id"), |key_id: String| {
+        let catalog = Arc::clone(&world.catalog);
+        async move { catalog.resolve_access_key(&key_id).await.expect("reads") }
+    });
+    for administrator in ["admin", "second"] {
+        let account = recover(&world, folder.path(), administrator)
+            .await
+            .expect("recovers");
+        assert_eq!(account, Some(started.account));
+        let found = std::fs::read_to_string(&path).expect("is written");
+        let key_id = value(&found, "aws_access_key_id");
+        let record = resolve(key_id.to_owned()).await.expect("exists");
+        let user = record.user.clone().expect("is a user");
+        assert_eq!(user.name, administrator);
+        let snapshot = world
+            .catalog
+            .identity_snapshot(started.account, &user.id)
+            .await;
+        assert_eq!(snapshot.expect("reads").expect("exists").policies.len(), 1);
+        let pending = world.catalog.outbox_pending(10).await.expect("reads");
+        let record = &pending.last().expect("an event waits").1.records[0];
+        let event: serde_json::Value = serde_json::from_slice(&record.body).expect("is JSON");
+        assert_eq!(event["serviceEventDetails"]["accessKeyId"], key_id);
+        assert_eq!(event["eventName"], "RecoverAdministrator");
+        let header = cairn_model::RoutingHeader::decode(&record.header).expect("is a header");
+        assert_eq!(header.account, started.account);
+        assert!(
+            !event
+                .to_string()
+                .contains(value(&found, "aws_secret_access_key"))
+        );
+    }
+    assert!(
+        resolve(lost_id.to_owned()).await.is_none(),
+        "the lost key is gone"
+    );
+}
