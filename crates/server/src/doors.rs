@@ -213,10 +213,16 @@ impl Doors {
         let preparer = self.preparer();
         let (mut position, mut restored) = (first, 0);
         while position < end {
-            let records = self
-                .log
-                .read(PARTITION, position, REBUILD_READ_BYTES)
-                .await?;
+            let read = self.log.read(PARTITION, position, REBUILD_READ_BYTES).await;
+            let records = match read {
+                Ok(records) => records,
+                // The log has told the operator. What is lost can only be stored again if it is sent again.
+                Err(ReadError::Corrupt { resume_at, .. }) => {
+                    position = resume_at;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let Some(last) = records.last() else { break };
             position = last.sequence.plus(1);
             for record in &records {
@@ -235,8 +241,12 @@ impl Doors {
         if end <= self.log.start(PARTITION) {
             return Ok(0);
         }
-        let records = self.log.read(PARTITION, Sequence(end.0 - 1), 1).await?;
-        Ok(records.last().map_or(0, |record| record.accepted_ms))
+        match self.log.read(PARTITION, Sequence(end.0 - 1), 1).await {
+            Ok(records) => Ok(records.last().map_or(0, |record| record.accepted_ms)),
+            // All ages count as nothing then: what is remembered is remembered a little longer.
+            Err(ReadError::Corrupt { .. }) => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -234,3 +234,48 @@ async fn a_principal_beyond_its_rate_is_told_to_wait() {
     assert_eq!(refused[0].header("retry-after"), Some("1"));
     app.stop().await;
 }
+
+/// Damages the batch of the event log that holds `event_id`.
+fn damage_log(data_dir: &std::path::Path, event_id: &str) {
+    let needle = format!("\"{event_id}\"").into_bytes();
+    for file in std::fs::read_dir(data_dir.join("log")).expect("the log's folder") {
+        let path = file.expect("it can be listed").path();
+        let Ok(mut bytes) = std::fs::read(&path) else {
+            continue;
+        };
+        let found = bytes
+            .windows(needle.len())
+            .position(|window| window == needle);
+        if let Some(at) = found {
+            bytes[at + 1] ^= 1;
+            std::fs::write(&path, bytes).expect("it can be written");
+            return;
+        }
+    }
+    panic!("no file of the log holds {event_id}");
+}
+
+// Proves: R4
+#[tokio::test]
+async fn a_damaged_log_does_not_stop_the_doors() {
+    let app = TestApp::start().await;
+    // One time for all: a retry is the same bytes.
+    let time = now();
+    let event = |name: &str| management_event(name, &time).to_string().into_bytes();
+    app.client().put_events(&event("one")).await;
+    app.client().put_events(&event("two")).await;
+    assert_eq!(app.lookup_until(("EventId", "two"), 1).await.len(), 1);
+    let app = app
+        .restart_after(async |folder| damage_log(folder, "one"))
+        .await;
+    let report = app.client().put_events(&event("three")).await.json();
+    assert_eq!(report["accepted"], 1);
+    assert_eq!(app.lookup_until(("EventId", "three"), 1).await.len(), 1);
+    // What history had taken over before stays; what is remembered beside the damage is remembered.
+    assert_eq!(app.lookup_until(("EventId", "one"), 1).await.len(), 1);
+    assert_eq!(
+        app.client().put_events(&event("two")).await.json()["duplicates"],
+        1
+    );
+    app.stop().await;
+}
