@@ -106,6 +106,8 @@ impl Writer {
         let hot_due = self.pending_since.map(|since| since + hot_interval);
         let commit_interval = Duration::from_millis(self.shared.config.commit_interval_ms);
         if lags {
+            // The flush that runs moves the end from which the next one starts.
+            self.finish_flush(true).await?;
             self.start_flush().await?;
             self.finish_flush(true).await?;
             return Ok(Duration::ZERO);
@@ -345,7 +347,10 @@ impl Writer {
     /// Begins to move all hot rows, and the pending records with them, into the tables. Pending records
     /// become visible by the commit.
     async fn start_flush(&mut self) -> Result<(), LakeError> {
-        debug_assert!(self.flushing.is_none());
+        assert!(
+            self.flushing.is_none(),
+            "callers wait for the flush that runs: two would start at one position"
+        );
         let shared = Arc::clone(&self.shared);
         let mut flushes = Vec::new();
         for table in &shared.tables {
