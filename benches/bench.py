@@ -189,7 +189,7 @@ def measure_lookups(arguments: argparse.Namespace, work: Path, lines: Path) -> d
     """Fill a server with the corpus, let the tables settle, then ask."""
     folder = work / "lookup"
     shutil.rmtree(folder, ignore_errors=True)
-    fast_upkeep = {"CAIRN_LAKE_COMPACTION_INTERVAL": "30s", "CAIRN_LOG_LEVEL": "warn"}
+    fast_upkeep = {"CAIRN_LAKE_MAINTENANCE_INTERVAL": "10s", "CAIRN_LOG_LEVEL": "warn"}
     server = start(arguments.target / "cairn", folder, corpus_account(lines), **fast_upkeep)
     began = time.monotonic()
     command = [arguments.target / "cairn", "ingest", "--endpoint", server.endpoint, lines]

@@ -131,7 +131,8 @@ OPERATIONS: dict[str, Need] = {
     ),
 }
 
-READ_PREFIXES = ("Get", "List", "Describe", "Lookup", "Search")
+#: What AWS's read-only policy allows; searching samples is left to full access (QRY-103).
+READ_PREFIXES = ("Get", "List", "Describe", "Lookup")
 
 
 @dataclass(frozen=True)

@@ -233,7 +233,7 @@ def test_paths_and_queries(server):
     for signed_query, sent in (
         ("a=1&b=2", "a=1&b=3"),
         ("a=1", "a=1&a=1"),
-        ("a=%20", "a=+"),
+        ("a=%2B", "a=+"),
         ("a", "a=b"),
         ("", "a="),
     ):

@@ -53,7 +53,7 @@ def test_a_role_that_does_not_trust_the_caller(server, profiles, tmp_path):
         "--role-arn",
         arn,
         "--role-session-name",
-        "x",
+        "visitor",
         check=False,
         **environment,
     )

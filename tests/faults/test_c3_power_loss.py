@@ -25,7 +25,11 @@ def power_loss(servers, folder, seed: int, binary=None, **environment: str):
     disk = LoopImage.create(folder, f"disk{seed}", IMAGE_MEGABYTES)
     copy = None
     try:
-        settings = {"CAIRN_LAKE_COMMIT_INTERVAL": "1s", "CAIRN_EVENTLOG_RESERVE_BYTES": "1MiB"}
+        settings = {
+            "CAIRN_LAKE_COMMIT_INTERVAL": "1s",
+            "CAIRN_EVENTLOG_RESERVE_BYTES": "1MiB",
+            "CAIRN_EVENTLOG_FREE_BYTES_MIN": "16MiB",
+        }
         server = servers.start(
             data_dir=disk.mount_point / "data", binary=binary, environment=settings | environment
         )

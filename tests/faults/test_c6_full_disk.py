@@ -51,6 +51,8 @@ def test_a_full_disk_refuses_and_resumes(servers, disk):
         data_dir=disk.mount_point / "data",
         environment={
             "CAIRN_EVENTLOG_RESERVE_BYTES": "4MiB",
+            "CAIRN_EVENTLOG_FREE_BYTES_MIN": "8MiB",
+            "CAIRN_EVENTLOG_PREALLOCATE_BYTES": "1MiB",
             "CAIRN_EVENTLOG_SEGMENT_BYTES": "4MiB",
             "CAIRN_LAKE_COMMIT_INTERVAL": "1s",
         },

@@ -94,7 +94,7 @@ def test_abusive_connections_do_not_keep_others_out(servers):
 
 # Proves: L4, I1, I8
 def test_readers_that_were_away_catch_up_in_bounded_memory(servers):
-    away = {"CAIRN_LAKE_HOT_INTERVAL": "10s", "CAIRN_LAKE_COMMIT_INTERVAL": "1h"}
+    away = {"CAIRN_LAKE_HOT_INTERVAL": "500ms", "CAIRN_LAKE_COMMIT_INTERVAL": "1h"}
     server = servers.start(environment=away)
     ledger = Ledger()
     producer = Producer(server.endpoint, server.credentials, ledger)

@@ -91,12 +91,7 @@ class Oracle:
 
     def catalog_path(self) -> Path:
         """The catalog's file."""
-        found = sorted(self.data_dir.glob("catalog*.sqlite*")) or sorted(
-            self.data_dir.glob("catalog/*.db")
-        )
-        found = [path for path in found if not path.name.endswith(("-wal", "-shm"))]
-        assert len(found) == 1, f"catalog files: {found}"
-        return found[0]
+        return self.data_dir / "catalog.sqlite"
 
     def state(self, table: str) -> TableState:
         """Pointer, hot objects and positions, read in one transaction."""

@@ -96,7 +96,8 @@ class Server:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")
         }
-        environment.pop("AWS_ENDPOINT_URL", None)
+        for name in ("AWS_ENDPOINT_URL", "RUST_BACKTRACE"):
+            environment.pop(name, None)
         if self.settings.relaxed:
             environment |= RELAXED
         environment |= self.settings.environment
