@@ -16,6 +16,8 @@ pub(crate) fn start(config: &LogConfig) -> Result<(), String> {
     let filter = EnvFilter::try_new(&config.level).map_err(|error| error.to_string())?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A line that cannot be written is dropped: to complain on the same full disk would panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(false);
     let started = match config.format {
