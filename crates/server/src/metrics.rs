@@ -95,6 +95,77 @@ pub(crate) struct Gauges {
     pub(crate) uptime_seconds: Gauge<f64, AtomicU64>,
 }
 
+impl Gauges {
+    /// Name, help and value of each.
+    fn table(&self) -> [(&'static str, &'static str, &Gauge); 15] {
+        [
+            ("connections", "Open connections", &self.connections),
+            (
+                "in_flight_bytes",
+                "Bytes of request bodies held",
+                &self.in_flight_bytes,
+            ),
+            (
+                "deduplication_keys",
+                "Event IDs remembered",
+                &self.deduplication_keys,
+            ),
+            (
+                "outbox_entries",
+                "Mutations not in the log yet",
+                &self.outbox_entries,
+            ),
+            (
+                "records_waiting",
+                "Records of reads that wait for room",
+                &self.records_waiting,
+            ),
+            ("log_bytes", "Size of the event log", &self.log_bytes),
+            (
+                "log_segments",
+                "Segment files of the event log",
+                &self.log_segments,
+            ),
+            (
+                "log_queue_bytes",
+                "Bytes waiting for the disk",
+                &self.log_queue_bytes,
+            ),
+            ("log_start", "Oldest sequence in the log", &self.log_start),
+            (
+                "log_end",
+                "Sequence after the last durable one",
+                &self.log_end,
+            ),
+            (
+                "log_poisoned",
+                "1 once the event log has failed",
+                &self.log_poisoned,
+            ),
+            (
+                "lake_hot_bytes",
+                "Bytes visible but not committed",
+                &self.lake_hot_bytes,
+            ),
+            (
+                "lake_commits",
+                "Commits to tables since the start",
+                &self.lake_commits,
+            ),
+            (
+                "lake_quarantined",
+                "Events that no table could take",
+                &self.lake_quarantined,
+            ),
+            (
+                "lake_too_old",
+                "Events older than any table keeps",
+                &self.lake_too_old,
+            ),
+        ]
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
@@ -257,72 +328,7 @@ impl Metrics {
     }
 
     fn register_gauges(&mut self) {
-        let gauges = &self.gauges;
-        for (name, help, gauge) in [
-            ("connections", "Open connections", &gauges.connections),
-            (
-                "in_flight_bytes",
-                "Bytes of request bodies held",
-                &gauges.in_flight_bytes,
-            ),
-            (
-                "deduplication_keys",
-                "Event IDs remembered",
-                &gauges.deduplication_keys,
-            ),
-            (
-                "outbox_entries",
-                "Mutations not in the log yet",
-                &gauges.outbox_entries,
-            ),
-            (
-                "records_waiting",
-                "Records of reads that wait for room",
-                &gauges.records_waiting,
-            ),
-            ("log_bytes", "Size of the event log", &gauges.log_bytes),
-            (
-                "log_segments",
-                "Segment files of the event log",
-                &gauges.log_segments,
-            ),
-            (
-                "log_queue_bytes",
-                "Bytes waiting for the disk",
-                &gauges.log_queue_bytes,
-            ),
-            ("log_start", "Oldest sequence in the log", &gauges.log_start),
-            (
-                "log_end",
-                "Sequence after the last durable one",
-                &gauges.log_end,
-            ),
-            (
-                "log_poisoned",
-                "1 once the event log has failed",
-                &gauges.log_poisoned,
-            ),
-            (
-                "lake_hot_bytes",
-                "Bytes visible but not committed",
-                &gauges.lake_hot_bytes,
-            ),
-            (
-                "lake_commits",
-                "Commits to tables since the start",
-                &gauges.lake_commits,
-            ),
-            (
-                "lake_quarantined",
-                "Events that no table could take",
-                &gauges.lake_quarantined,
-            ),
-            (
-                "lake_too_old",
-                "Events older than any table keeps",
-                &gauges.lake_too_old,
-            ),
-        ] {
+        for (name, help, gauge) in self.gauges.table() {
             self.registry.register(name, help, gauge.clone());
         }
         let uptime = self.gauges.uptime_seconds.clone();

@@ -38,7 +38,7 @@ use crate::http::{
 };
 use crate::metrics::{CallLabels, Metrics, signed};
 use crate::operations::Operations;
-use crate::query_protocol::{Caller, QueryService, World, error_xml};
+use crate::query_protocol::{Caller, World, error_xml};
 
 /// The path of the ingest door.
 const EVENTS_PATH: &str = "/events";

@@ -10,7 +10,7 @@ use cairn_platform::Clock;
 use super::profile::ClientProfile;
 
 /// How long one request may take, answer included.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Sends signed requests to one endpoint.
 #[derive(Debug)]
@@ -82,11 +82,6 @@ impl SignedHttp {
             host,
             clock,
         })
-    }
-
-    /// Where requests go, for messages.
-    pub(crate) fn endpoint(&self) -> &str {
-        &self.profile.endpoint
     }
 
     /// Posts JSON to `path`, signed for `service`.

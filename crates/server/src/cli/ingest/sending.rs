@@ -109,7 +109,7 @@ impl Ingest {
     async fn send_file(&self, input: &Input) -> Result<(), FileFailure> {
         let opened = input.clone();
         let mut reader = blocking(move || opened.open()).await?;
-        let mut sent = self.skip_acknowledged(input, &mut reader).await?;
+        let mut sent = self.skip_acknowledged(input, &mut reader)?;
         loop {
             let (batch, again) = next_batch(reader, BATCH_EVENTS).await?;
             reader = again;
@@ -125,7 +125,7 @@ impl Ingest {
         }
     }
 
-    async fn skip_acknowledged(
+    fn skip_acknowledged(
         &self,
         input: &Input,
         reader: &mut EventReader,
