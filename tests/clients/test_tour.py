@@ -29,7 +29,8 @@ class Step:
         """The output as a pattern; amounts of white space do not matter."""
         words = re.split(r"\s+", "\n".join(self.output).strip())
         parts = [".*?".join(map(re.escape, word.split("…"))) for word in words]
-        return re.compile(r"\s*" + r"\s+".join(parts).replace(r"\s+.*?\s+", r".*?") + r"\s*", re.DOTALL)
+        pattern = r"\s+".join(parts).replace(r"\s+.*?\s+", ".*?")
+        return re.compile(r"\s*" + pattern + r"\s*", re.DOTALL)
 
 
 def tour() -> list[Step]:
