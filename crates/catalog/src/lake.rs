@@ -257,14 +257,15 @@ pub trait LakeCatalog: Send + Sync + fmt::Debug {
         replacement: Option<HotObject>,
     ) -> Result<(), LakeCatalogError>;
 
-    /// Keeps everything that is visible now, or was since `since`, from deletion until `expires_ms`. One
-    /// lease for each holder and table: a later call replaces the earlier one.
+    /// Keeps everything that is visible now, or was since `since`, from deletion during `term`, which runs
+    /// from now to the expiry in milliseconds since the epoch. One lease for each holder and table: a
+    /// later call replaces the earlier one. Leases that expired before the term are forgotten.
     async fn lease(
         &self,
         holder: &str,
         table: &TableId,
         since: Option<Generation>,
-        expires_ms: i64,
+        term: Range<i64>,
     ) -> Result<TableState, LakeCatalogError>;
 
     /// Gives a lease up.

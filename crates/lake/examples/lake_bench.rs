@@ -23,7 +23,9 @@ const LOG_BYTES: usize = 4 << 30;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let input = arguments.next().ok_or("usage: lake_bench EVENTS.ndjson [FOLDER]")?;
+    let input = arguments
+        .next()
+        .ok_or("usage: lake_bench EVENTS.ndjson [FOLDER]")?;
     let folder = PathBuf::from(arguments.next().unwrap_or_else(|| "lake-bench".to_owned()));
     std::fs::create_dir_all(&folder)?;
     let clock = Arc::new(SystemClock::new());
@@ -57,17 +59,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let start = clock.monotonic();
         if hot {
             lake.ingest().await?;
-            let made = clock.monotonic() - start;
+            let made = clock.monotonic().saturating_sub(start);
             report(&mut out, "hot", records.len(), made)?;
         }
         lake.flush().await?;
-        report(&mut out, name, records.len(), clock.monotonic() - start)
+        let took = clock.monotonic().saturating_sub(start);
+        report(&mut out, name, records.len(), took)
     };
     measure("hot, then flushed", &records[..half], true).await?;
     measure("flushed directly", &records[half..], false).await?;
     let start = clock.monotonic();
     lake.maintain().await?;
-    let compacted = clock.monotonic() - start;
+    let compacted = clock.monotonic().saturating_sub(start);
     let status = lake.status();
     writeln!(out, "maintenance {compacted:?}: {:?}", status.counts)?;
     let table = &status.tables[0];
@@ -79,7 +82,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         table.data_bytes,
         table.data_bytes / table.committed_rows.max(1)
     )?;
-    columns(&mut out, &lake, &config).await
+    columns(&mut out, &lake, &config)
 }
 
 fn report(
@@ -89,7 +92,11 @@ fn report(
     took: Duration,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let rows = u32::try_from(rows)?;
-    writeln!(out, "{name}: {:.0} rows/s", f64::from(rows) / took.as_secs_f64())?;
+    writeln!(
+        out,
+        "{name}: {:.0} rows/s",
+        f64::from(rows) / took.as_secs_f64()
+    )?;
     Ok(())
 }
 
@@ -98,7 +105,10 @@ fn read_records(input: &str) -> Result<Vec<NewRecord>, Box<dyn std::error::Error
     let mut new_event_id = || "00000000-0000-4000-8000-000000000000".to_owned();
     for line in std::io::BufReader::new(std::fs::File::open(input)?).lines() {
         let account = "123456789012".parse()?;
-        let mut completion = Completion { account, new_event_id: &mut new_event_id };
+        let mut completion = Completion {
+            account,
+            new_event_id: &mut new_event_id,
+        };
         let event = canonicalize(&Bytes::from(line?), &mut completion)?;
         let mut header = Vec::new();
         event.header.encode(&mut header);
@@ -113,7 +123,7 @@ fn read_records(input: &str) -> Result<Vec<NewRecord>, Box<dyn std::error::Error
 }
 
 /// Bytes of each column over all data files, largest first.
-async fn columns(
+fn columns(
     out: &mut impl Write,
     lake: &Lake,
     config: &LakeConfig,
@@ -121,7 +131,8 @@ async fn columns(
     let view = lake.read_view(&EVENT_HISTORY.parse()?)?;
     let mut sizes: BTreeMap<String, i64> = BTreeMap::new();
     for file in view.files.iter() {
-        let reader = SerializedFileReader::new(std::fs::File::open(config.data_dir.join(&file.key))?)?;
+        let reader =
+            SerializedFileReader::new(std::fs::File::open(config.data_dir.join(&file.key))?)?;
         for group in reader.metadata().row_groups() {
             for column in group.columns() {
                 let size = column.compressed_size();
@@ -131,9 +142,10 @@ async fn columns(
     }
     let mut sizes: Vec<_> = sizes.into_iter().collect();
     sizes.sort_by_key(|(_, size)| -size);
-    let rows = i64::try_from(view.rows().max(1))?;
+    let rows = f64::from(u32::try_from(view.rows().max(1))?);
     for (name, size) in sizes.iter().take(24) {
-        writeln!(out, "{:>8.1} bytes a row  {name}", *size as f64 / rows as f64)?;
+        let size = f64::from(u32::try_from(*size)?);
+        writeln!(out, "{:>8.1} bytes a row  {name}", size / rows)?;
     }
     Ok(())
 }

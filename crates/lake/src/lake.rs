@@ -184,12 +184,9 @@ impl Lake {
     /// same holder takes another.
     pub async fn lease(&self, holder: &str, table: &TableId) -> Result<TableState, LakeError> {
         let lease_ms = i64::try_from(self.shared.config.lease_ms).unwrap_or(i64::MAX);
-        let expires_ms = self.shared.workshop.clock.now_ms().saturating_add(lease_ms);
-        let state = self
-            .shared
-            .catalog
-            .lease(holder, table, None, expires_ms)
-            .await;
+        let now_ms = self.shared.workshop.clock.now_ms();
+        let term = now_ms..now_ms.saturating_add(lease_ms);
+        let state = self.shared.catalog.lease(holder, table, None, term).await;
         state.map_err(LakeError::Catalog)
     }
 

@@ -282,11 +282,11 @@ impl Maintenance {
         let lease_ms = i64::try_from(shared.config.lease_ms).unwrap_or(i64::MAX);
         loop {
             let now_ms = shared.workshop.clock.now_ms();
-            let expires_ms = now_ms.saturating_add(lease_ms);
+            let term = now_ms..now_ms.saturating_add(lease_ms);
             let since = Some(table.oldest_view());
             let leased = shared
                 .catalog
-                .lease(&shared.holder, &table.id, since, expires_ms)
+                .lease(&shared.holder, &table.id, since, term)
                 .await;
             leased.map_err(LakeError::Catalog)?;
             let garbage = shared

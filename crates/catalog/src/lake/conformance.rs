@@ -279,7 +279,7 @@ impl Run<'_> {
             .expect("it follows on");
         let view = self
             .catalog
-            .lease("reader", &table, None, 1_000)
+            .lease("reader", &table, None, 0..1_000)
             .await
             .expect("a lease");
         assert_eq!(names(&view), ["h1"]);
@@ -298,7 +298,7 @@ impl Run<'_> {
         assert_eq!(now(1_000).await, ["h1"], "the lease has expired");
         let current = self
             .catalog
-            .lease("reader", &table, None, 9_000)
+            .lease("reader", &table, None, 2_000..9_000)
             .await
             .expect("a lease");
         assert_eq!(
@@ -308,7 +308,7 @@ impl Run<'_> {
         );
         let since = Some(view.generation);
         self.catalog
-            .lease("reader", &table, since, 9_000)
+            .lease("reader", &table, since, 2_000..9_000)
             .await
             .expect("a lease");
         assert_eq!(now(2_000).await, [""; 0], "the lease reaches back");
@@ -318,7 +318,10 @@ impl Run<'_> {
             .expect("it can be given up");
         assert_eq!(now(2_000).await, ["h1"]);
         let future = Some(Generation(current.generation.0 + 1));
-        let refused = self.catalog.lease("reader", &table, future, 9_000).await;
+        let refused = self
+            .catalog
+            .lease("reader", &table, future, 2_000..9_000)
+            .await;
         assert!(
             matches!(refused, Err(LakeCatalogError::LeaseFromFuture { .. })),
             "{refused:?}"

@@ -1,6 +1,8 @@
 //! The lake's catalog over the embedded database. Each change is one transaction of the one writing
 //! connection; each read is one transaction, so that a table's parts belong together.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use cairn_model::{PartitionId, Sequence};
 use sqlx::{Sqlite, SqliteConnection, Transaction};
@@ -81,7 +83,7 @@ impl LakeCatalog for Catalog {
         holder: &str,
         table: &TableId,
         since: Option<Generation>,
-        expires_ms: i64,
+        term: Range<i64>,
     ) -> Result<TableState> {
         let mut transaction = self.begin_lake().await?;
         let state = existing(&mut transaction, table).await?;
@@ -90,7 +92,8 @@ impl LakeCatalog for Catalog {
             let (since, current) = (since.0, state.generation.0);
             return Err(LakeCatalogError::LeaseFromFuture { since, current });
         }
-        sql::put_lease(&mut transaction, holder, table, since, expires_ms).await?;
+        sql::forget_leases(&mut transaction, term.start).await?;
+        sql::put_lease(&mut transaction, holder, table, since, term.end).await?;
         commit_transaction(transaction).await?;
         Ok(state)
     }
@@ -231,7 +234,7 @@ async fn move_committed(
     connection: &mut SqliteConnection,
     state: &TableState,
     partition: PartitionId,
-    range: &std::ops::Range<Sequence>,
+    range: &Range<Sequence>,
 ) -> Result<Vec<String>> {
     let mut position = state.position(partition);
     refuse_moved(&state.table, partition, range.start, position.committed_end)?;

@@ -322,3 +322,13 @@ pub(super) async fn put_lease(
     .map_err(failed("taking a lease"))?;
     Ok(())
 }
+
+/// Forgets the leases that expired before `now_ms`.
+pub(super) async fn forget_leases(connection: &mut SqliteConnection, now_ms: i64) -> Result<()> {
+    sqlx::query("DELETE FROM lake_leases WHERE expires_ms < ?")
+        .bind(now_ms)
+        .execute(connection)
+        .await
+        .map_err(failed("forgetting leases"))?;
+    Ok(())
+}

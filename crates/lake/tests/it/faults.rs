@@ -89,6 +89,7 @@ async fn run(fault: &Arc<Fault>, recovery: Recovery) -> bool {
 }
 
 /// SQLite's loop: the first call goes wrong, then the second, until a run meets no fault.
+#[expect(clippy::print_stdout, reason = "how many calls went wrong is a result")]
 async fn every_call(wrong: Wrong, recovery: Recovery) {
     let mut at = 0;
     loop {
@@ -426,7 +427,10 @@ async fn records_that_the_log_has_lost_are_noted_and_the_tables_go_on() {
     lake.ingest().await.expect("it goes on");
     lake.flush().await.expect("it goes on");
     assert_eq!(lake.status().counts.lost, 5);
-    assert_eq!(lake.position(&history()).expect("the table exists"), Sequence(20));
+    assert_eq!(
+        lake.position(&history()).expect("the table exists"),
+        Sequence(20)
+    );
     let kept = [&sent[..10], &sent[15..]].concat();
     let view = lake.read_view(&history()).expect("the table exists");
     check_rows(&lake, &view, &kept).await;

@@ -182,9 +182,9 @@ impl LakeCatalog for FaultyCatalog {
         holder: &str,
         table: &TableId,
         since: Option<Generation>,
-        expires_ms: i64,
+        term: Range<i64>,
     ) -> Result<TableState, LakeCatalogError> {
-        self.spoil(self.inner.lease(holder, table, since, expires_ms))
+        self.spoil(self.inner.lease(holder, table, since, term))
             .await
     }
 

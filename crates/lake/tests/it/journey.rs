@@ -126,14 +126,13 @@ async fn events_go_where_their_class_says() {
     let stage = Stage::new().await;
     let lake = stage.open().await;
     let day = 24 * 60;
-    let insight = format!(
-        "{{\"eventVersion\":\"1.08\",\"eventTime\":\"2026-11-20T10:00:00Z\",\"awsRegion\":\"us-east-1\",\
+    let insight =
+        "{\"eventVersion\":\"1.08\",\"eventTime\":\"2026-11-20T10:00:00Z\",\"awsRegion\":\"us-east-1\",\
          \"eventID\":\"11111111-0000-4000-8000-000000000001\",\"eventType\":\"AwsCloudTrailInsight\",\
-         \"recipientAccountId\":\"111111111111\",\"sharedEventID\":\"s\",\"insightDetails\":{{\
+         \"recipientAccountId\":\"111111111111\",\"sharedEventID\":\"s\",\"insightDetails\":{\
          \"state\":\"Start\",\"eventSource\":\"ssm.amazonaws.com\",\"eventName\":\"X\",\
-         \"insightType\":\"ApiCallRateInsight\",\"insightContext\":{{\"statistics\":{{}}}}}},\
-         \"eventCategory\":\"Insight\"}}"
-    );
+         \"insightType\":\"ApiCallRateInsight\",\"insightContext\":{\"statistics\":{}}},\
+         \"eventCategory\":\"Insight\"}".to_owned();
     let sent = [
         event(1, 5),
         event_of(2, 5, "Data"),

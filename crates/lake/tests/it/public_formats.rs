@@ -50,7 +50,10 @@ fn check_files(folder: &Path, list: &str) {
     let list = ManifestList::parse_with_version(&read(list), FormatVersion::V2);
     for manifest in list.expect("a manifest list").entries() {
         let bytes = read(&manifest.manifest_path);
-        assert_eq!(bytes.len() as i64, manifest.manifest_length);
+        assert_eq!(
+            i64::try_from(bytes.len()).ok(),
+            Some(manifest.manifest_length)
+        );
         for entry in Manifest::parse_avro(&bytes).expect("a manifest").entries() {
             if entry.status != ManifestStatus::Deleted {
                 let bytes = read(entry.file_path());
