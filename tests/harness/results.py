@@ -13,7 +13,7 @@ def results_path() -> Path:
     """Where lines go: outside the tree, unless the full amounts run."""
     default = (
         ROOT / "docs" / "reliability-results.jsonl"
-        if os.environ.get("CAIRN_AMOUNTS") == "full"
+        if os.environ.get("CAIRN_AMOUNTS")
         else ROOT / ".results" / "reliability.jsonl"
     )
     return Path(os.environ.get("CAIRN_RESULTS", default))
@@ -41,5 +41,8 @@ def record(test: str, **values) -> None:
 
 
 def amount(usual: int, full: int) -> int:
-    """How many runs: few in every build, the plan's number in the full plan."""
-    return full if os.environ.get("CAIRN_AMOUNTS") == "full" else usual
+    """How many runs: few in every build, the plan's number (`full`) or a share of it (`30%`)."""
+    wanted = os.environ.get("CAIRN_AMOUNTS", "")
+    if wanted.endswith("%"):
+        return max(usual, full * int(wanted[:-1]) // 100)
+    return full if wanted == "full" else usual
