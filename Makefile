@@ -64,7 +64,9 @@ bench: python ## Ingest and lookup against the budgets, at 1 million events (FUL
 	$(PYTHON) benches/bench.py --target $(TARGET)/release $(if $(FULL),--full) $(BENCH_ARGS)
 
 torture: python binaries $(TOOLS)/.nextest ## The fault plan in its full amounts (more than an hour)
-	CAIRN_SEEDS=10000 cargo nextest run --locked --package cairn-eventlog \
+	CAIRN_SEEDS=10000 CAIRN_MUTATIONS=2000 \
+	CAIRN_RESULTS=$(CURDIR)/docs/reliability-results.jsonl \
+	cargo nextest run --locked --package cairn-eventlog \
 	    --no-fail-fast
 	CAIRN_AMOUNTS=full CAIRN_BINARY=$(TARGET)/cairn-under-test/cairn \
 	CAIRN_SABOTAGED_BINARY=$(TARGET)/cairn-under-test/cairn-sabotaged \
