@@ -11,5 +11,5 @@ mod stored_objects;
 
 pub use endpoint::ReadOnlyEndpoint;
 pub use gatekeeper::{Caller, Denied, Gatekeeper, RequestHead};
-pub use stored_objects::{ObjectKey, ObjectKeyError, StoredObjects, StoredObjectsError};
 pub use s3s::Body;
+pub use stored_objects::{ObjectKey, ObjectKeyError, StoredObjects, StoredObjectsError};

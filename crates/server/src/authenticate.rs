@@ -108,8 +108,14 @@ impl Authenticator {
             .map_err(NotAuthenticated::Refused);
         #[cfg(feature = "sabotage")]
         let verified = verified.or_else(|error| {
-            let prefix = claim.signed.verify_by_prefix(&claim.secret, Some(body_sha256_hex));
-            if prefix && sabotage::compares_prefix_only() { Ok(()) } else { Err(error) }
+            let prefix = claim
+                .signed
+                .verify_by_prefix(&claim.secret, Some(body_sha256_hex));
+            if prefix && sabotage::compares_prefix_only() {
+                Ok(())
+            } else {
+                Err(error)
+            }
         });
         verified?;
         let scope = claim.signed.scope();
@@ -230,7 +236,10 @@ impl Authenticator {
         }
         let gone = || NotAuthenticated::Refused(AuthenticationError::UnknownAccessKey);
         let account = session.principal.account().ok_or_else(gone)?;
-        let (facts, principal) = self.holder(&session.principal, account).await?.ok_or_else(gone)?;
+        let (facts, principal) = self
+            .holder(&session.principal, account)
+            .await?
+            .ok_or_else(gone)?;
         let secret = session.secret.clone();
         let caller = Caller {
             principal,

@@ -95,11 +95,7 @@ impl SignedHttp {
     }
 
     /// Posts a form to `/`, signed for `service`.
-    pub(crate) async fn post_form(
-        &self,
-        service: &str,
-        body: Bytes,
-    ) -> Result<Answer, CallError> {
+    pub(crate) async fn post_form(&self, service: &str, body: Bytes) -> Result<Answer, CallError> {
         let content_type = "application/x-www-form-urlencoded; charset=utf-8";
         self.post(service, "/", content_type, body).await
     }
