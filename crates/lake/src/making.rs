@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use cairn_catalog::lake::{HotObject, TableId};
-use cairn_eventlog::{LogRecord, RecordKind};
+use cairn_eventlog::{LogRecord, ReadError, RecordKind};
 use cairn_model::{EventClass, PartitionId, Sequence};
 
 use crate::build::{Built, Pending, Poison, build};
@@ -187,7 +187,21 @@ impl Shared {
                 .log
                 .read(partition, at, self.config.read_bytes_max)
                 .await;
-            let records = records.map_err(LakeError::Log)?;
+            let records = match records {
+                Ok(records) => records,
+                Err(ReadError::Corrupt {
+                    segment,
+                    offset,
+                    resume_at,
+                }) => {
+                    // Twice damaged: the hot object and the log behind it.
+                    let lost = at..resume_at.min(damaged.range.end);
+                    self.note_lost(partition, &lost, &segment, offset).await?;
+                    at = resume_at;
+                    continue;
+                }
+                Err(error) => return Err(LakeError::Log(error)),
+            };
             let Some(last) = records.last() else {
                 return Err(LakeError::LogBehind {
                     table: table.clone(),

@@ -37,8 +37,10 @@ pub(super) struct OpenFile {
     /// For fetching: every column as it is.
     pub(super) fetching: ArrowReaderMetadata,
     /// By row group and leaf column; none where there is no filter.
-    blooms: Mutex<HashMap<(usize, usize), Option<Arc<Sbbf>>>>,
+    blooms: Mutex<Blooms>,
 }
+
+type Blooms = HashMap<(usize, usize), Option<Arc<Sbbf>>>;
 
 impl OpenFile {
     async fn open(objects: Arc<dyn Objects>, key: &str, bytes: u64) -> Result<Self, LakeError> {
@@ -97,7 +99,7 @@ impl OpenFile {
         Ok(filter)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(usize, usize), Option<Arc<Sbbf>>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Blooms> {
         self.blooms.lock().expect("no holder of this lock panics")
     }
 

@@ -322,9 +322,10 @@ fn wanted_pages(
         }
         let selectors = starts.iter().enumerate().map(|(page, start)| {
             let end = starts.get(page + 1).copied().unwrap_or(rows);
-            match bound.overlaps(&lowest, &highest, page) {
-                true => RowSelector::select(end - start),
-                false => RowSelector::skip(end - start),
+            if bound.overlaps(&lowest, &highest, page) {
+                RowSelector::select(end - start)
+            } else {
+                RowSelector::skip(end - start)
             }
         });
         let selection: RowSelection = selectors.collect::<Vec<_>>().into();

@@ -148,7 +148,7 @@ async fn fetch(
     for (at, place) in places.iter().enumerate() {
         match place.source {
             Source::Hot(batch) => {
-                events[at] = Some(event_of(&view.hot[batch].rows, place.row, source)?)
+                events[at] = Some(event_of(&view.hot[batch].rows, place.row, source)?);
             }
             Source::File(file) => by_file.entry(file).or_default().push((place.row, at)),
         }

@@ -441,3 +441,28 @@ async fn records_that_the_log_has_lost_are_noted_and_the_tables_go_on() {
         .expect("it can be listed");
     assert_eq!(notes, ["quarantine/log/00000-10-15-a.segment-4096.lost"]);
 }
+
+// Proves: C5, R4
+#[tokio::test]
+async fn a_hot_object_damaged_together_with_its_log_keeps_what_the_log_has() {
+    let stage = Stage::new().await;
+    let lake = stage.open().await;
+    let sent = events(0..20);
+    stage.append(&sent).await;
+    lake.ingest().await.expect("it works");
+    let view = lake.read_view(&history()).expect("the table exists");
+    let file = stage.lake_folder().join(&view.hot[0].object.object);
+    std::fs::write(file, b"nothing of it").expect("it can be written");
+    drop((lake, view));
+    let inner = Arc::clone(&stage.log);
+    let log = Arc::new(DamagedLog { inner });
+    let lake = stage
+        .open_with_log(log)
+        .await
+        .expect("it opens all the same");
+    let counts = lake.status().counts;
+    assert_eq!((counts.rebuilt_hot_objects, counts.lost), (1, 5));
+    let kept = [&sent[..10], &sent[15..]].concat();
+    let view = lake.read_view(&history()).expect("the table exists");
+    check_rows(&lake, &view, &kept).await;
+}
