@@ -59,8 +59,8 @@ fmt: ## Format all Rust code
 	cargo fmt --all
 
 bench: python ## Ingest and lookup against the budgets, at 1 million events (FULL=1: 10 million too)
-	cargo build --release --locked --package cairn-server
-	cargo build --release --locked --package cairn-testkit --examples
+	cargo build --release --locked --package cairn-server --package cairn-testkit --bins \
+	    --example load
 	$(PYTHON) benches/bench.py --target $(TARGET)/release $(if $(FULL),--full) $(BENCH_ARGS)
 
 torture: python binaries $(TOOLS)/.nextest ## The fault plan in its full amounts (more than an hour)
