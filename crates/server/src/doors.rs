@@ -210,8 +210,9 @@ impl Doors {
         self.log
             .advance_reader(PARTITION, deduplication::READER, first);
         let newest_ms = self.newest_accepted_ms(end).await?;
-        let preparer = self.preparer();
         let (mut position, mut restored) = (first, 0);
+        // While one chunk is hashed, the next is read: a gigabyte of log must not hold up the start.
+        let mut hashing = tokio::task::spawn_blocking(|| 0);
         while position < end {
             let read = self.log.read(PARTITION, position, REBUILD_READ_BYTES).await;
             let records = match read {
@@ -225,15 +226,13 @@ impl Doors {
             };
             let Some(last) = records.last() else { break };
             position = last.sequence.plus(1);
-            for record in &records {
-                if let Some(identity) = preparer.identify_record(record) {
-                    let age_ms = newest_ms.saturating_sub(record.accepted_ms);
-                    let age = Duration::from_millis(u64::try_from(age_ms).unwrap_or(0));
-                    self.memory.restore(&identity, record.sequence, age);
-                    restored += 1;
-                }
-            }
+            restored += hashing.await.expect("remembering records does not panic");
+            let (preparer, memory) = (self.preparer(), Arc::clone(&self.memory));
+            hashing = tokio::task::spawn_blocking(move || {
+                preparer.remember(&memory, &records, newest_ms)
+            });
         }
+        restored += hashing.await.expect("remembering records does not panic");
         Ok(restored)
     }
 
@@ -297,6 +296,20 @@ impl Preparer {
             &header.event_id,
             json,
         )
+    }
+
+    /// Puts events that the log holds into the memory; returns how many.
+    fn remember(&self, memory: &Deduplication, records: &[LogRecord], newest_ms: i64) -> u64 {
+        let mut restored = 0;
+        for record in records {
+            if let Some(identity) = self.identify_record(record) {
+                let age_ms = newest_ms.saturating_sub(record.accepted_ms);
+                let age = Duration::from_millis(u64::try_from(age_ms).unwrap_or(0));
+                memory.restore(&identity, record.sequence, age);
+                restored += 1;
+            }
+        }
+        restored
     }
 
     fn identify_record(&self, record: &LogRecord) -> Option<Identity> {
