@@ -13,6 +13,9 @@ const PAGE: &str = "docs/reliability.md";
 const BEGIN: &str = "<!-- made by cargo xtask reliability: begin -->\n";
 const END: &str = "<!-- made by cargo xtask reliability: end -->\n";
 
+/// Below this many runs a bound says nothing.
+const BOUNDED_RUNS_MIN: u64 = 10;
+
 /// One run of one fault test. Unknown figures are kept and shown.
 #[derive(Debug, Deserialize)]
 struct RunResult {
@@ -93,7 +96,9 @@ fn read(results: &str) -> Result<BTreeMap<String, Row>> {
         row.duplicates += result.duplicates;
         row.controls_caught += result.controls_caught;
         row.controls += result.controls;
-        row.figures = result.figures;
+        if !result.figures.is_empty() {
+            row.figures = result.figures;
+        }
     }
     Ok(rows)
 }
@@ -137,10 +142,10 @@ fn table(rows: &BTreeMap<String, Row>) -> String {
 
 /// The rule of three: no loss in n runs bounds the loss probability of a run at 3/n (95 %).
 fn loss_bound(row: &Row) -> String {
-    if row.acks == 0 || row.runs == 0 || row.lost > 0 {
+    if row.acks == 0 || row.runs < BOUNDED_RUNS_MIN || row.lost > 0 {
         return "–".to_owned();
     }
-    let per_ten_thousand = (30_000 / row.runs).min(10_000);
+    let per_ten_thousand = 30_000 / row.runs;
     format!(
         "≤ {}.{:02} %",
         per_ten_thousand / 100,
