@@ -195,7 +195,7 @@ class Oracle:
         state = self.state(HISTORY)
         for partition, (committed, hot_end) in state.positions.items():
             ranges = [hot[2:4] for hot in state.hot_objects if hot[1] == partition]
-            for (_, end), (start, _) in itertools.pairwise(ranges):
+            for (_, end), (start, _) in itertools.pairwise(sorted(ranges)):
                 if start < end:
                     problems.append(f"hot ranges overlap at {start}")
             for start, end in ranges:
@@ -208,19 +208,25 @@ class Oracle:
         return problems
 
     def snapshot_problems(self) -> list[str]:
-        """The log ranges that snapshots say they appended follow one another."""
-        problems = []
+        """The log ranges that snapshots say they appended follow one another without gap or overlap."""
+        snapshots = sorted(
+            self.iceberg_table(HISTORY).snapshots(), key=lambda snapshot: snapshot.sequence_number
+        )
         ranges = []
-        for snapshot in self.iceberg_table(HISTORY).snapshots():
-            position = snapshot.summary and snapshot.summary.get("cairn.position")
-            if position:
-                partition, _, span = position.rpartition(":")
-                start, _, end = span.replace("..", "-").partition("-")
-                ranges.append((partition, int(start), int(end)))
-        for (_, _, end), (_, start, _) in itertools.pairwise(sorted(ranges)):
-            if start < end:
-                problems.append(f"snapshots overlap at {start}")
-        return problems
+        for snapshot in snapshots:
+            summary = snapshot.summary.additional_properties
+            start, end = (int(summary[f"cairn.position.0.{edge}"]) for edge in ("start", "end"))
+            ranges.append((start, end))
+        return joint_problems(ranges)
+
+
+def joint_problems(ranges: list[tuple[int, int]]) -> list[str]:
+    """Where ranges in order do not begin at the end of the one before, or end before they begin."""
+    problems = [f"range {start}..{end} runs backwards" for start, end in ranges if end < start]
+    for (_, end), (start, _) in itertools.pairwise(ranges):
+        if start != end:
+            problems.append(f"a snapshot ends at {end}, the next begins at {start}")
+    return problems
 
 
 def own_call(event: StoredEvent) -> bool:

@@ -80,13 +80,31 @@ impl WriteTransaction {
             .await
             .map_err(CatalogError::while_(during))?;
         }
-        self.inner
-            .commit()
-            .await
-            .map_err(CatalogError::while_(during))?;
-        if self.identities_changed {
-            self.identity_version.fetch_add(1, Ordering::Release);
-        }
+        // Told before and after: whoever reads between sees the old state under the old version, and an
+        // answer that is lost with its caller leaves nobody with what was true before.
+        let changed = self
+            .identities_changed
+            .then(|| Arc::clone(&self.identity_version));
+        let told = changed.map(TellChange::new);
+        let committed = self.inner.commit().await;
+        drop(told);
+        committed.map_err(CatalogError::while_(during))?;
         Ok(())
+    }
+}
+
+/// Raises the version of the identities when it comes and when it goes, however it goes.
+struct TellChange(Arc<AtomicU64>);
+
+impl TellChange {
+    fn new(version: Arc<AtomicU64>) -> Self {
+        version.fetch_add(1, Ordering::Release);
+        Self(version)
+    }
+}
+
+impl Drop for TellChange {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Release);
     }
 }

@@ -66,6 +66,12 @@ impl Current {
         self.state.position(partition)
     }
 
+    /// True if the rows of every hot object are in memory, so that a commit may retire them.
+    pub(crate) fn holds_every_hot_row(&self) -> bool {
+        let mut objects = self.state.hot.iter();
+        objects.all(|object| self.hot.contains_key(&object.object))
+    }
+
     /// The hot batches of the state, in its order.
     pub(crate) fn hot_batches(&self) -> Vec<Arc<HotBatch>> {
         let known = |name: &String| self.hot.get(name).cloned();

@@ -355,7 +355,11 @@ impl Writer {
         let mut flushes = Vec::new();
         for table in &shared.tables {
             let (position, version, hot) = {
-                let current = table.current.lock().await;
+                let mut current = table.current.lock().await;
+                // A commit retires every hot object of its range: none may be missing from its rows.
+                if current.uncertain || !current.holds_every_hot_row() {
+                    shared.reload(table, &mut current).await?;
+                }
                 let position = current.position(self.partition);
                 (position, current.version.clone(), current.hot_batches())
             };

@@ -14,6 +14,7 @@ use cairn_lake::{Lake, LakeConfig};
 use cairn_platform::{Clock, Disk, Entropy};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 use crate::authenticate::Authenticator;
 use crate::authorize::Authorizer;
@@ -138,7 +139,9 @@ impl RunningServer {
                 let _ = task.await;
             }
         };
-        within(&*clock, timeout, "requests", finished).await;
+        within(&*clock, timeout, "connections", finished).await;
+        server.calls.close();
+        within(&*clock, timeout, "requests", server.calls.wait()).await;
         drain_outbox(&server.outbox).await;
         within(&*clock, timeout, "background loops", background.stop()).await;
         within(&*clock, timeout, "the event log", server.log.close()).await;
@@ -396,6 +399,7 @@ impl Parts {
             api_rate: RateLimit::new(config.api, Arc::clone(&clock)),
             ingest_rate: RateLimit::new(config.ingest.admission, Arc::clone(&clock)),
             connections,
+            calls: TaskTracker::new(),
             started: clock.monotonic(),
             config,
             world,

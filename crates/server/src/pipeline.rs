@@ -11,7 +11,6 @@ mod recording;
 pub(crate) use call::Call;
 
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,11 +21,11 @@ use cairn_api::{ApiError, ErrorCode, Protocol, Service};
 use cairn_eventlog::{AppendError, SegmentedLog};
 use cairn_lake::Lake;
 use cairn_platform::Clock;
-use futures::FutureExt;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use crate::authenticate::{self, Authenticator, CalledService, Claim, NotAuthenticated};
 use crate::authorize::Authorizer;
@@ -68,6 +67,8 @@ pub(crate) struct Server {
     pub(crate) api_rate: RateLimit<String>,
     pub(crate) ingest_rate: RateLimit<String>,
     pub(crate) connections: ConnectionCount,
+    /// Calls in progress, those whose client has gone away included.
+    pub(crate) calls: TaskTracker,
     pub(crate) started: Duration,
 }
 
@@ -106,9 +107,14 @@ impl Handler for Pipeline {
             return answer.and_close().into_response(&request_id, is_http1);
         }
         let proxies = &server.config.http.trusted_proxies;
-        let call = Call::new(&head, connection, proxies, moment);
-        let answered = AssertUnwindSafe(server.answer(&head.method, &call, body)).catch_unwind();
-        let answer = answered.await.unwrap_or_else(|_| {
+        let call = Arc::new(Call::new(&head, connection, proxies, moment));
+        // A task of its own: a client that hangs up in the middle of a mutation must not stop it
+        // between its commit and its record (R21).
+        let work = {
+            let (server, call) = (Arc::clone(server), Arc::clone(&call));
+            async move { server.answer(&head.method, &call, body).await }
+        };
+        let answer = server.calls.spawn(work).await.unwrap_or_else(|_| {
             // The panic's own text went to standard error; this ties it to the request.
             server.metrics.panics.inc();
             tracing::error!(request.id = request_id, "a handler panicked");

@@ -22,20 +22,25 @@ async fn refused(options: SqliteConnectOptions) -> &'static str {
 // Proves: R10
 #[tokio::test]
 async fn a_connection_that_may_lose_commits_is_refused() {
-    let folder = tempfile::tempdir().expect("a folder");
-    pool(1, options(&folder))
+    // A database for each case: a refused connection closes in its own time.
+    let folder = || tempfile::tempdir().expect("a folder");
+    let safe = folder();
+    pool(1, options(&safe))
         .await
         .expect("is safe")
         .close()
         .await;
-    let normal = options(&folder).synchronous(SqliteSynchronous::Normal);
-    assert_eq!(refused(normal).await, "synchronous");
+    let normal = folder();
+    let unsynced = options(&normal).synchronous(SqliteSynchronous::Normal);
+    assert_eq!(refused(unsynced).await, "synchronous");
+    let unchecked = folder();
     assert_eq!(
-        refused(options(&folder).foreign_keys(false)).await,
+        refused(options(&unchecked).foreign_keys(false)).await,
         "foreign_keys"
     );
-    let rollback = options(&folder).journal_mode(SqliteJournalMode::Delete);
-    assert_eq!(refused(rollback).await, "journal_mode");
+    let rollback = folder();
+    let delete = options(&rollback).journal_mode(SqliteJournalMode::Delete);
+    assert_eq!(refused(delete).await, "journal_mode");
 }
 
 // Proves: R10

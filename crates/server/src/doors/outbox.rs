@@ -17,6 +17,8 @@ use super::{Doors, Prepared};
 const ENTRIES_MAX: u32 = 64;
 /// Pause before entries that the log could not take are offered again.
 const RETRY: Duration = Duration::from_millis(100);
+/// How long an idle outbox goes without looking for entries that nobody told of.
+const IDLE_MAX: Duration = Duration::from_secs(1);
 
 /// Moves entries from the catalog to the log, in order.
 #[derive(Debug)]
@@ -84,14 +86,11 @@ impl Outbox {
                 }
                 Err(DrainError::Closed) => return,
             };
-            let wake = async {
-                match pause {
-                    Some(pause) => self.clock.sleep(pause).await,
-                    None => self.waiting.notified().await,
-                }
-            };
+            // Somebody who committed an entry may have gone away before telling, so idling has an end.
+            let tick = self.clock.sleep(pause.unwrap_or(IDLE_MAX));
             tokio::select! {
-                () = wake => {}
+                () = tick => {}
+                () = self.waiting.notified(), if pause.is_none() => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
