@@ -1,4 +1,4 @@
-"""A client that hangs up in the middle of a mutation: the change, its effect and its event go together."""
+"""A client hangs up in the middle of a mutation: change, effect and event still go together."""
 
 import json
 import socket

@@ -208,7 +208,7 @@ class Oracle:
         return problems
 
     def snapshot_problems(self) -> list[str]:
-        """The log ranges that snapshots say they appended follow one another without gap or overlap."""
+        """The log ranges that snapshots say they appended join without gap or overlap."""
         snapshots = sorted(
             self.iceberg_table(HISTORY).snapshots(), key=lambda snapshot: snapshot.sequence_number
         )
