@@ -72,8 +72,9 @@ impl WriteTransaction {
     pub async fn commit(mut self) -> Result<(), CatalogError> {
         let during = "committing a mutation";
         if self.identities_changed {
+            // By two, because it is told twice below.
             sqlx::query(
-                "UPDATE settings SET value = CAST(CAST(value AS TEXT) + 1 AS BLOB) \
+                "UPDATE settings SET value = CAST(CAST(value AS TEXT) + 2 AS BLOB) \
                  WHERE name = 'identity.version'",
             )
             .execute(&mut *self.inner)

@@ -22,12 +22,20 @@ use crate::schema::{COLUMNS, Kind, column_index};
 
 /// Rows of a row group. The group is what a reader holds at once and what a bloom filter covers.
 const ROW_GROUP_ROWS_MAX: usize = 131_072;
-/// Rows of a data page: what a lookup decompresses to fetch one event.
+/// Rows of a data page.
 const PAGE_ROWS_MAX: usize = 1_024;
+/// Bytes of a page of `eventjson`: what a lookup decompresses to fetch one event.
+const EVENT_PAGE_BYTES_MAX: usize = 96 * 1024;
+/// Rows between two looks at the size of a page.
+const WRITE_BATCH_ROWS: usize = 128;
 /// Bytes of minimum and maximum values that are kept.
 const STATISTICS_BYTES_MAX: usize = 64;
 /// Columns whose values LookupEvents and audit queries ask for one at a time.
 const BLOOM_COLUMNS: &[&str] = &["eventid", "_access_key", "_resource_names", "_lookup_user"];
+/// Columns with few values, most of which a row group has or has not: a small filter tells.
+const SMALL_BLOOM_COLUMNS: &[&str] = &["eventname", "eventsource", "_resource_types"];
+/// Different values of such a column that a row group may have before its filter tells less.
+const SMALL_BLOOM_VALUES: u64 = 1_024;
 /// Share of false answers of a bloom filter.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 /// Columns in which nearly every value is new, so that a dictionary only costs.
@@ -96,7 +104,8 @@ fn properties(schema: &ArrowSchemaRef, rows_expected: usize) -> WriterProperties
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
         .set_data_page_row_count_limit(PAGE_ROWS_MAX)
-        .set_write_batch_size(PAGE_ROWS_MAX)
+        .set_write_batch_size(WRITE_BATCH_ROWS)
+        .set_column_data_page_size_limit(ColumnPath::from("eventjson"), EVENT_PAGE_BYTES_MAX)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES_MAX))
         .set_column_index_truncate_length(Some(STATISTICS_BYTES_MAX))
@@ -112,12 +121,15 @@ fn properties(schema: &ArrowSchemaRef, rows_expected: usize) -> WriterProperties
         let path = ColumnPath::from(name);
         builder = builder.set_column_statistics_enabled(path, EnabledStatistics::None);
     }
-    for name in BLOOM_COLUMNS {
+    let sized =
+        |names: &'static [&'static str], values| names.iter().map(move |name| (*name, values));
+    let small = sized(SMALL_BLOOM_COLUMNS, SMALL_BLOOM_VALUES);
+    for (name, values) in sized(BLOOM_COLUMNS, distinct).chain(small) {
         let path = leaf_path(name);
         builder = builder
             .set_column_bloom_filter_enabled(path.clone(), true)
             .set_column_bloom_filter_fpp(path.clone(), BLOOM_FALSE_POSITIVES)
-            .set_column_bloom_filter_ndv(path, distinct);
+            .set_column_bloom_filter_ndv(path, values);
     }
     builder.build()
 }

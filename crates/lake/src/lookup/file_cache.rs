@@ -19,13 +19,15 @@ use crate::objects::Objects;
 pub(super) const ROW_NUMBER: &str = "_row_number";
 
 /// Text columns that are read as dictionaries, because comparing a key is cheaper than a text.
-const DICTIONARY_COLUMNS: [&str; 6] = [
+const DICTIONARY_COLUMNS: [&str; 8] = [
     "_account",
     "awsregion",
     "eventname",
     "eventsource",
     "_lookup_user",
     "_access_key",
+    "_resource_names",
+    "_resource_types",
 ];
 
 /// A data file whose footer has been read. It never changes.
@@ -121,7 +123,14 @@ fn with_dictionaries(schema: &SchemaRef) -> SchemaRef {
         if !DICTIONARY_COLUMNS.contains(&field.name().as_str()) {
             return Arc::clone(field);
         }
-        let kind = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let texts = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let kind = match field.data_type() {
+            DataType::List(element) => {
+                let element = element.as_ref().clone().with_data_type(texts);
+                DataType::List(Arc::new(element))
+            }
+            _ => texts,
+        };
         Arc::new(field.as_ref().clone().with_data_type(kind))
     };
     let fields: Vec<FieldRef> = schema.fields().iter().map(as_dictionary).collect();

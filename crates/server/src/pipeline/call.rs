@@ -43,7 +43,7 @@ impl Call {
     ) -> Self {
         let headers = headers(head);
         let path = head.uri.path().to_owned();
-        let protocol = protocol(&head.method, &headers, &path);
+        let protocol = protocol(head, &headers, &path);
         Self {
             request_id,
             began,
@@ -123,16 +123,17 @@ fn headers(head: &Parts) -> Vec<(String, String)> {
 
 /// How the caller expects answers to look. A guess from the head alone, because errors of
 /// authentication are answered before anything else is known.
-fn protocol(method: &http::Method, headers: &[(String, String)], path: &str) -> Protocol {
+fn protocol(head: &Parts, headers: &[(String, String)], path: &str) -> Protocol {
     let header = |name: &str| headers.iter().find(|(sent, _)| sent == name);
     if header("x-amz-target").is_some() {
         return Protocol::AwsJson;
     }
     let is_form = header("content-type")
         .is_some_and(|(_, value)| value.starts_with("application/x-www-form-urlencoded"));
-    // A signed link carries a form in its query; the JSON protocols only know POST.
+    // A signed link carries its form in the query; the JSON protocols only know POST.
+    let is_link = head.method == http::Method::GET && head.uri.query().is_some();
     match path {
-        "/" if is_form || *method == http::Method::GET => Protocol::Query,
+        "/" if is_form || is_link => Protocol::Query,
         "/" => Protocol::AwsJson,
         _ => Protocol::RestJson,
     }
