@@ -101,6 +101,7 @@ def start(binary: Path, folder: Path, account: str, **environment: str) -> Serve
         "CAIRN_ACCOUNT_DEFAULT_ID": account,
         "CAIRN_API_REQUESTS_PER_SECOND": "100000",
         "CAIRN_API_REQUESTS_BURST": "100000",
+        "CAIRN_LOOKUP_REQUESTS_PER_SECOND": "100000",
         "CAIRN_INGEST_REQUESTS_PER_SECOND": "100000",
         "CAIRN_INGEST_REQUESTS_BURST": "100000",
     }

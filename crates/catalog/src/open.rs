@@ -100,6 +100,15 @@ async fn pool(
                 safe.map_err(|refusal| sqlx::Error::Configuration(Box::new(refusal)))
             })
         })
+        .before_acquire(|connection, _| {
+            Box::pin(async move {
+                // The ping lets a rollback finish that was begun when a transaction was dropped. A full
+                // disk makes SQLite roll back by itself, after which the library's own rollback fails and
+                // it counts a transaction that is not there: such a connection is replaced (C6).
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        })
         .connect_with(options)
         .await
         .map_err(CatalogError::while_(during))
