@@ -5,6 +5,7 @@
 mod contracts;
 mod model;
 mod names;
+mod operation_id;
 mod pattern;
 mod shapes;
 mod source;
@@ -64,11 +65,13 @@ pub(crate) fn run(root: &Path, check: bool) -> anyhow::Result<()> {
 
 fn generated_files(root: &Path) -> anyhow::Result<Files> {
     let mut files = Files::new();
+    let mut operations = Vec::new();
     for service in &SERVICES {
         let path = root.join("api-model").join(service.model_file);
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         let model: ServiceModel =
             serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+        operations.extend(model.operations.keys().cloned());
         let folder = Path::new(GENERATED).join(service.module);
         let mut modules = Vec::new();
         modules.extend(shapes::emit(&model)?);
@@ -80,9 +83,14 @@ fn generated_files(root: &Path) -> anyhow::Result<Files> {
         }
     }
     let services: Vec<&str> = SERVICES.iter().map(|service| service.module).collect();
+    let ids = operation_id::emit(&operations)?;
     files.insert(
         Path::new(GENERATED).join("mod.rs"),
-        source::service_list(&services),
+        source::service_list(&services, &ids),
+    );
+    files.insert(
+        Path::new(GENERATED).join(format!("{}.rs", ids.name)),
+        ids.text,
     );
     for text in files.values_mut() {
         *text = rustfmt(text)?;

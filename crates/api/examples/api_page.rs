@@ -24,6 +24,7 @@ fn page() -> String {
     ] {
         let rows: Vec<&Operation> = operations()
             .iter()
+            .copied()
             .filter(|row| row.service == service)
             .collect();
         let built = rows.iter().filter(|row| row.built).count();

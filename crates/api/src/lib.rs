@@ -19,6 +19,6 @@ mod timestamp;
 pub use blob::Blob;
 pub use error::{ApiError, ErrorCode, Protocol};
 pub use generated::{cloudtrail, cloudtrail_data};
-pub use operations::{Operation, Service, UnknownOperation, find, operations, route};
+pub use operations::{Operation, OperationId, Service, UnknownOperation, find, operations, route};
 pub use timestamp::Timestamp;
 pub use validate::validate;

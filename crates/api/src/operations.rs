@@ -4,8 +4,9 @@
 mod recording;
 mod routing;
 mod rules;
-mod table;
+pub(crate) mod table;
 
+pub use crate::generated::operation_id::OperationId;
 pub use recording::{EventClass, Recording, ResourceType};
 pub use routing::{
     TARGET_PREFIX_LONG, TARGET_PREFIX_SHORT, UnknownOperation, find, route, route_rest,
@@ -18,6 +19,8 @@ use crate::shape::Shape;
 /// One operation.
 #[derive(Debug)]
 pub struct Operation {
+    /// For matching on every operation that there is.
+    pub id: OperationId,
     /// AWS's name.
     pub name: &'static str,
     /// The API that it belongs to.
@@ -86,6 +89,7 @@ impl Service {
 /// What the model says of an operation; a row of the table adds the rest.
 #[derive(Debug)]
 pub(crate) struct Contract {
+    pub(crate) id: OperationId,
     pub(crate) name: &'static str,
     pub(crate) service: Service,
     pub(crate) path: &'static str,
@@ -103,8 +107,8 @@ pub(crate) type RoundTrip = (
 );
 
 /// Every operation, by service and name.
-pub fn operations() -> &'static [Operation] {
-    &table::OPERATIONS
+pub fn operations() -> &'static [&'static Operation] {
+    &crate::generated::operation_id::ROWS
 }
 
 #[cfg(test)]

@@ -12,5 +12,5 @@ mod transaction;
 
 pub use error::CatalogError;
 pub use open::Catalog;
-pub use outbox::{OutboxEntry, OutboxId, OutboxRecord};
+pub use outbox::{DrainedEntry, OutboxEntry, OutboxId, OutboxRecord, QuarantinedRecord};
 pub use transaction::{ReadTransaction, WriteTransaction};

@@ -9,6 +9,11 @@ use crate::error::CatalogError;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "base", include_str!("../migrations/0001_base.sql")),
     (2, "lake", include_str!("../migrations/0002_lake.sql")),
+    (
+        3,
+        "outbox quarantine",
+        include_str!("../migrations/0003_outbox_quarantine.sql"),
+    ),
 ];
 
 /// Brings the schema to the program's version. A catalog written by a newer program is refused.

@@ -1,6 +1,7 @@
 //! The outbox: records that a mutation owes the event log. They are written in the mutation's own
 //! transaction and leave once the log holds them; after a crash the drain starts again from the
-//! oldest, so a record may reach the log twice, and whoever appends it must know it by its ID.
+//! oldest, so a record may reach the log twice, and whoever appends it must know it by its ID. Records
+//! that can never reach it go to the quarantine, so that they hold up no others and are not lost.
 
 use sqlx::Row;
 
@@ -24,10 +25,28 @@ pub struct OutboxEntry {
 pub struct OutboxRecord {
     /// The log's record kind.
     pub kind: u8,
-    /// The encoded routing header, or the control record's name.
+    /// The encoded routing header.
     pub header: Vec<u8>,
     /// The record's body.
     pub body: Vec<u8>,
+}
+
+/// An entry that the outbox need not keep any longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrainedEntry {
+    /// The entry.
+    pub id: OutboxId,
+    /// Those of its records that did not go into the log.
+    pub quarantined: Vec<QuarantinedRecord>,
+}
+
+/// A record that the log cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantinedRecord {
+    /// Its place in its entry, from 0.
+    pub ordinal: usize,
+    /// Why.
+    pub reason: String,
 }
 
 impl WriteTransaction {
@@ -53,6 +72,27 @@ impl WriteTransaction {
                 .map_err(CatalogError::while_(during))?;
         }
         Ok(OutboxId(id))
+    }
+
+    async fn quarantine(
+        &mut self,
+        id: OutboxId,
+        record: &QuarantinedRecord,
+    ) -> Result<(), CatalogError> {
+        let now_ms = self.now_ms;
+        sqlx::query(
+            "INSERT INTO outbox_quarantine \
+             SELECT outbox_id, ordinal, kind, header, body, ?3, ?4 FROM outbox_records \
+             WHERE outbox_id = ?1 AND ordinal = ?2",
+        )
+        .bind(id.0)
+        .bind(i64::try_from(record.ordinal).unwrap_or(i64::MAX))
+        .bind(&record.reason)
+        .bind(now_ms)
+        .execute(self.connection())
+        .await
+        .map(drop)
+        .map_err(CatalogError::while_("quarantining an outbox record"))
     }
 }
 
@@ -88,18 +128,51 @@ impl Catalog {
         Ok(entries)
     }
 
-    /// Removes entries that the log holds. Removing one twice does nothing.
-    pub async fn outbox_done(&self, ids: &[OutboxId]) -> Result<(), CatalogError> {
-        let during = "emptying the outbox";
+    /// The entry, unless it is gone or never was.
+    pub async fn outbox_entry(&self, id: OutboxId) -> Result<Option<OutboxEntry>, CatalogError> {
+        let rows = sqlx::query(
+            "SELECT o.id, r.kind, r.header, r.body \
+             FROM outbox o LEFT JOIN outbox_records r ON r.outbox_id = o.id \
+             WHERE o.id = ? ORDER BY r.ordinal",
+        )
+        .bind(id.0)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(CatalogError::while_("reading the outbox"))?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let mut entry = OutboxEntry::default();
+        for row in rows {
+            entry.records.extend(record_of(&row)?);
+        }
+        Ok(Some(entry))
+    }
+
+    /// Removes entries that are done with: the log holds their records, and those that it cannot hold
+    /// move to the quarantine in the same transaction. Removing an entry twice does nothing.
+    pub async fn outbox_done(&self, entries: &[DrainedEntry]) -> Result<(), CatalogError> {
         let mut transaction = self.begin().await?;
-        for id in ids {
+        for entry in entries {
+            for record in &entry.quarantined {
+                transaction.quarantine(entry.id, record).await?;
+            }
             sqlx::query("DELETE FROM outbox WHERE id = ?")
-                .bind(id.0)
+                .bind(entry.id.0)
                 .execute(transaction.connection())
                 .await
-                .map_err(CatalogError::while_(during))?;
+                .map_err(CatalogError::while_("emptying the outbox"))?;
         }
         transaction.commit().await
+    }
+
+    /// How many records are in the quarantine.
+    pub async fn outbox_quarantined(&self) -> Result<u64, CatalogError> {
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox_quarantine")
+            .fetch_one(&self.readers)
+            .await
+            .map_err(CatalogError::while_("counting the quarantine"))?;
+        Ok(u64::try_from(count).unwrap_or(0))
     }
 
     /// How many entries wait.
@@ -117,10 +190,8 @@ fn record_of(row: &sqlx::sqlite::SqliteRow) -> Result<Option<OutboxRecord>, Cata
     let during = "reading the outbox";
     let kind: Option<i64> = row.try_get(1).map_err(CatalogError::while_(during))?;
     let Some(kind) = kind else { return Ok(None) };
-    let kind = u8::try_from(kind).map_err(|_| CatalogError::Unreadable {
-        what: "record kind",
-        value: kind.to_string(),
-    })?;
+    // What is no byte is a kind that nobody knows, and so is 0: such a record must not hide the others.
+    let kind = u8::try_from(kind).unwrap_or(0);
     Ok(Some(OutboxRecord {
         kind,
         header: row.try_get(2).map_err(CatalogError::while_(during))?,

@@ -14,7 +14,7 @@ mod waiting_room;
 
 pub(crate) use call_record::{CallRecord, RecordIds, RecordedResource, ServiceEvent};
 pub(crate) use deduplication::{Deduplication, READER as DEDUPLICATION_READER};
-pub(crate) use outbox::Outbox;
+pub(crate) use outbox::{Fate, Outbox};
 pub(crate) use parameters::request_parameters;
 pub(crate) use put_events::{
     Batch, BatchFault, BatchLimits, BatchReader, BatchReport, Conflict, Forbidden, read_batch,
@@ -168,11 +168,6 @@ impl Doors {
             }
         }
         Ok(outcomes.into_iter().flatten().collect())
-    }
-
-    /// Appends control records, which have no event ID to be recognised by.
-    pub(crate) async fn append_control(&self, records: Vec<NewRecord>) -> Result<(), AppendError> {
-        self.log.append_durable(PARTITION, records).await.map(drop)
     }
 
     async fn append_reserved(

@@ -81,6 +81,7 @@ pub(crate) struct Gauges {
     pub(crate) in_flight_bytes: Gauge,
     pub(crate) deduplication_keys: Gauge,
     pub(crate) outbox_entries: Gauge,
+    pub(crate) outbox_quarantined: Gauge,
     pub(crate) records_waiting: Gauge,
     pub(crate) log_bytes: Gauge,
     pub(crate) log_segments: Gauge,
@@ -97,7 +98,7 @@ pub(crate) struct Gauges {
 
 impl Gauges {
     /// Name, help and value of each.
-    fn table(&self) -> [(&'static str, &'static str, &Gauge); 15] {
+    fn table(&self) -> [(&'static str, &'static str, &Gauge); 16] {
         [
             ("connections", "Open connections", &self.connections),
             (
@@ -114,6 +115,11 @@ impl Gauges {
                 "outbox_entries",
                 "Mutations not in the log yet",
                 &self.outbox_entries,
+            ),
+            (
+                "outbox_quarantined",
+                "Records of mutations that the log cannot hold",
+                &self.outbox_quarantined,
             ),
             (
                 "records_waiting",

@@ -336,6 +336,9 @@ impl Server {
         if let Ok(entries) = self.world.catalog.outbox_depth().await {
             gauges.outbox_entries.set(signed(entries));
         }
+        if let Ok(records) = self.world.catalog.outbox_quarantined().await {
+            gauges.outbox_quarantined.set(signed(records));
+        }
         let log = self.log.status();
         gauges.log_bytes.set(signed(log.bytes));
         gauges.log_segments.set(signed(log.segments));

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use cairn_catalog::CatalogError;
 use cairn_eventlog::{EventLog, OpenError, SegmentedLog, SegmentedLogConfig};
 use cairn_platform::{Clock, Disk};
 
@@ -59,6 +60,27 @@ pub(crate) const fn skips_authorization(_action: &str) -> bool {
 #[cfg(feature = "sabotage")]
 pub(crate) fn compares_prefix_only() -> bool {
     planted() == "signature-prefix"
+}
+
+/// The answer of a commit, lost on its way although the commit was made if that fault is planted.
+#[cfg(feature = "sabotage")]
+pub(crate) fn loses_commit_answer(committed: Result<(), CatalogError>) -> Result<(), CatalogError> {
+    if planted() == "lost-commit-answer" {
+        committed.and(Err(CatalogError::Failed {
+            during: "committing a mutation",
+            reason: "the answer was lost".to_owned(),
+        }))
+    } else {
+        committed
+    }
+}
+
+/// The answer of a commit.
+#[cfg(not(feature = "sabotage"))]
+pub(crate) const fn loses_commit_answer(
+    committed: Result<(), CatalogError>,
+) -> Result<(), CatalogError> {
+    committed
 }
 
 #[cfg(feature = "sabotage")]

@@ -11,7 +11,7 @@ use super::source::{Module, module};
 
 pub(super) fn emit(model: &ServiceModel, service: &str) -> anyhow::Result<Module> {
     let mut body = String::from(
-        "use crate::error::ErrorCode;\nuse crate::operations::{Contract, Service};\n\n",
+        "use crate::error::ErrorCode;\nuse crate::operations::{Contract, OperationId, Service};\n\n",
     );
     for (name, operation) in &model.operations {
         ensure!(
@@ -38,7 +38,7 @@ pub(super) fn emit(model: &ServiceModel, service: &str) -> anyhow::Result<Module
         let errors = errors.join(", ");
         writeln!(
             body,
-            "pub(crate) static {}: Contract = Contract {{ name: {name:?}, service: Service::{service}, \
+            "pub(crate) static {}: Contract = Contract {{ id: OperationId::{name}, name: {name:?}, service: Service::{service}, \
              path: {:?}, idempotent: {}, input: &super::input_shapes::{}, \
              output: &super::output_shapes::{}, errors: &[{errors}] }};\n",
             names::table(name),

@@ -34,10 +34,11 @@ pub(super) fn module_list(modules: &[Module]) -> String {
     text
 }
 
-pub(super) fn service_list(services: &[&str]) -> String {
-    let mut text = format!("{HEADER}\n//! One module per service.\n\n");
+pub(super) fn service_list(services: &[&str], shared: &Module) -> String {
+    let mut text = format!("{HEADER}\n//! One module per service, and what they share.\n\n");
     for service in services {
         text.extend(["pub mod ", service, ";\n"]);
     }
+    text.extend([shared.visibility, " mod ", shared.name, ";\n"]);
     text
 }

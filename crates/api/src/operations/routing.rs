@@ -26,6 +26,7 @@ pub fn route_rest(method: &str, path: &str) -> Result<&'static Operation, Unknow
     operations()
         .iter()
         .find(|row| row.service == Service::CloudTrailData && row.path == path && method == "POST")
+        .copied()
         .ok_or(UnknownOperation)
 }
 
@@ -38,5 +39,5 @@ pub fn find(service: Service, name: &str) -> Option<&'static Operation> {
         Service::CloudTrailData => rows.get(split..),
     }?;
     let index = rows.binary_search_by(|row| row.name.cmp(name)).ok()?;
-    rows.get(index)
+    rows.get(index).copied()
 }

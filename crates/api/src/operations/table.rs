@@ -25,6 +25,7 @@ const fn row(
     resource: ResourceRule,
 ) -> Operation {
     Operation {
+        id: contract.id,
         name: contract.name,
         service: contract.service,
         path: contract.path,
@@ -140,416 +141,475 @@ const KEY_OF_STORE_GENERATE: Dependency = Dependency::given(
     ResourceRule::Verbatim(&["KmsKeyId"]),
 );
 
-/// Every operation: CloudTrail's by name, then CloudTrail Data's.
-pub(super) static OPERATIONS: [Operation; 61] = [
-    write(
-        &cloudtrail::ADD_TAGS,
-        "cloudtrail:AddTags",
-        ResourceRule::Arn("ResourceId"),
-    ),
-    write(
-        &cloudtrail::CANCEL_QUERY,
-        "cloudtrail:CancelQuery",
-        ResourceRule::StoreOfQuery("EventDataStore"),
-    ),
-    Operation {
-        dependencies: &[ADD_TAGS_IN_TAGS],
-        ..write(
-            &cloudtrail::CREATE_CHANNEL,
-            "cloudtrail:CreateChannel",
-            ResourceRule::Any,
-        )
-    },
-    Operation {
-        dependencies: &[
-            ADD_TAGS_IN_TAGS_LIST,
-            // The first refresh runs every widget's query (DSH-224).
-            Dependency::given(
-                "Widgets",
-                "cloudtrail:StartQuery",
-                ResourceRule::StoresOfWidgets("Widgets"),
-            ),
-        ],
-        ..write(
-            &cloudtrail::CREATE_DASHBOARD,
-            "cloudtrail:CreateDashboard",
-            ResourceRule::Any,
-        )
-    },
-    Operation {
-        dependencies: &[
-            ADD_TAGS_IN_TAGS_LIST,
-            // SEC-343: whoever creates a store under a key must be able to use the key.
-            KEY_OF_STORE_DECRYPT,
-            KEY_OF_STORE_GENERATE,
-            SERVICE_LINKED_ROLE,
-            SERVICE_ACCESS_LIST,
-        ],
-        ..write(
-            &cloudtrail::CREATE_EVENT_DATA_STORE,
-            "cloudtrail:CreateEventDataStore",
-            ResourceRule::Any,
-        )
-    },
-    Operation {
-        dependencies: &[
-            ADD_TAGS_IN_TAGS_LIST,
-            PASS_LOGS_ROLE,
-            SERVICE_LINKED_ROLE_OF_TRAIL,
-            SERVICE_ACCESS_LIST_OF_TRAIL,
-        ],
-        ..write(
-            &cloudtrail::CREATE_TRAIL,
-            "cloudtrail:CreateTrail",
-            ResourceRule::Any,
-        )
-    },
-    write(
-        &cloudtrail::DELETE_CHANNEL,
-        "cloudtrail:DeleteChannel",
-        ResourceRule::Channel("Channel"),
-    ),
-    write(
-        &cloudtrail::DELETE_DASHBOARD,
-        "cloudtrail:DeleteDashboard",
-        ResourceRule::Dashboard("DashboardId"),
-    ),
-    write(
-        &cloudtrail::DELETE_EVENT_DATA_STORE,
-        "cloudtrail:DeleteEventDataStore",
-        ResourceRule::EventDataStore("EventDataStore"),
-    ),
-    write(
-        &cloudtrail::DELETE_RESOURCE_POLICY,
-        "cloudtrail:DeleteResourcePolicy",
-        ResourceRule::Arn("ResourceArn"),
-    ),
-    write(
-        &cloudtrail::DELETE_TRAIL,
-        "cloudtrail:DeleteTrail",
-        ResourceRule::Trail("Name"),
-    ),
-    Operation {
-        dependencies: &[
-            always_anywhere("organizations:DeregisterDelegatedAdministrator"),
-            always_anywhere("organizations:ListAWSServiceAccessForOrganization"),
-        ],
-        ..write(
-            &cloudtrail::DEREGISTER_ORGANIZATION_DELEGATED_ADMIN,
-            "cloudtrail:DeregisterOrganizationDelegatedAdmin",
-            ResourceRule::Any,
-        )
-    },
-    read(
-        &cloudtrail::DESCRIBE_QUERY,
-        "cloudtrail:DescribeQuery",
-        ResourceRule::StoreOfQuery("EventDataStore"),
-    ),
-    read(
-        &cloudtrail::DESCRIBE_TRAILS,
-        "cloudtrail:DescribeTrails",
+// One row for each `OperationId`: without its row, an operation of the models does not compile.
+
+pub(crate) static ADD_TAGS: Operation = write(
+    &cloudtrail::ADD_TAGS,
+    "cloudtrail:AddTags",
+    ResourceRule::Arn("ResourceId"),
+);
+
+pub(crate) static CANCEL_QUERY: Operation = write(
+    &cloudtrail::CANCEL_QUERY,
+    "cloudtrail:CancelQuery",
+    ResourceRule::StoreOfQuery("EventDataStore"),
+);
+
+pub(crate) static CREATE_CHANNEL: Operation = Operation {
+    dependencies: &[ADD_TAGS_IN_TAGS],
+    ..write(
+        &cloudtrail::CREATE_CHANNEL,
+        "cloudtrail:CreateChannel",
         ResourceRule::Any,
-    ),
-    write(
-        &cloudtrail::DISABLE_FEDERATION,
-        "cloudtrail:DisableFederation",
-        ResourceRule::EventDataStore("EventDataStore"),
-    ),
-    Operation {
-        dependencies: &[
-            // EDS-196, DSH-034
-            Dependency::given(
-                "FederationRoleArn",
-                "iam:PassRole",
-                ResourceRule::Verbatim(&["FederationRoleArn"]),
-            ),
-            Dependency::given(
-                "FederationRoleArn",
-                "iam:GetRole",
-                ResourceRule::Verbatim(&["FederationRoleArn"]),
-            ),
-        ],
-        ..write(
-            &cloudtrail::ENABLE_FEDERATION,
-            "cloudtrail:EnableFederation",
-            ResourceRule::EventDataStore("EventDataStore"),
-        )
-    },
-    write(
-        &cloudtrail::GENERATE_QUERY,
-        "cloudtrail:GenerateQuery",
-        ResourceRule::EventDataStores("EventDataStores"),
-    ),
-    read(
-        &cloudtrail::GET_CHANNEL,
-        "cloudtrail:GetChannel",
-        ResourceRule::Channel("Channel"),
-    ),
-    read(
-        &cloudtrail::GET_DASHBOARD,
-        "cloudtrail:GetDashboard",
-        ResourceRule::Dashboard("DashboardId"),
-    ),
-    read(
-        &cloudtrail::GET_EVENT_CONFIGURATION,
-        "cloudtrail:GetEventConfiguration",
-        ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
-    ),
-    read(
-        &cloudtrail::GET_EVENT_DATA_STORE,
-        "cloudtrail:GetEventDataStore",
-        ResourceRule::EventDataStore("EventDataStore"),
-    ),
-    read(
-        &cloudtrail::GET_EVENT_SELECTORS,
-        "cloudtrail:GetEventSelectors",
-        ResourceRule::Trail("TrailName"),
-    ),
-    read(
-        &cloudtrail::GET_IMPORT,
-        "cloudtrail:GetImport",
+    )
+};
+
+pub(crate) static CREATE_DASHBOARD: Operation = Operation {
+    dependencies: &[
+        ADD_TAGS_IN_TAGS_LIST,
+        // The first refresh runs every widget's query (DSH-224).
+        Dependency::given(
+            "Widgets",
+            "cloudtrail:StartQuery",
+            ResourceRule::StoresOfWidgets("Widgets"),
+        ),
+    ],
+    ..write(
+        &cloudtrail::CREATE_DASHBOARD,
+        "cloudtrail:CreateDashboard",
         ResourceRule::Any,
-    ),
-    read(
-        &cloudtrail::GET_INSIGHT_SELECTORS,
-        "cloudtrail:GetInsightSelectors",
-        ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
-    ),
-    read(
-        &cloudtrail::GET_QUERY_RESULTS,
-        "cloudtrail:GetQueryResults",
-        ResourceRule::StoreOfQuery("EventDataStore"),
-    ),
-    read(
-        &cloudtrail::GET_RESOURCE_POLICY,
-        "cloudtrail:GetResourcePolicy",
-        ResourceRule::Arn("ResourceArn"),
-    ),
-    read(
-        &cloudtrail::GET_TRAIL,
-        "cloudtrail:GetTrail",
-        ResourceRule::Trail("Name"),
-    ),
-    read(
-        &cloudtrail::GET_TRAIL_STATUS,
-        "cloudtrail:GetTrailStatus",
-        ResourceRule::Trail("Name"),
-    ),
-    read(
-        &cloudtrail::LIST_CHANNELS,
-        "cloudtrail:ListChannels",
+    )
+};
+
+pub(crate) static CREATE_EVENT_DATA_STORE: Operation = Operation {
+    dependencies: &[
+        ADD_TAGS_IN_TAGS_LIST,
+        // SEC-343: whoever creates a store under a key must be able to use the key.
+        KEY_OF_STORE_DECRYPT,
+        KEY_OF_STORE_GENERATE,
+        SERVICE_LINKED_ROLE,
+        SERVICE_ACCESS_LIST,
+    ],
+    ..write(
+        &cloudtrail::CREATE_EVENT_DATA_STORE,
+        "cloudtrail:CreateEventDataStore",
         ResourceRule::Any,
-    ),
-    read(
-        &cloudtrail::LIST_DASHBOARDS,
-        "cloudtrail:ListDashboards",
+    )
+};
+
+pub(crate) static CREATE_TRAIL: Operation = Operation {
+    dependencies: &[
+        ADD_TAGS_IN_TAGS_LIST,
+        PASS_LOGS_ROLE,
+        SERVICE_LINKED_ROLE_OF_TRAIL,
+        SERVICE_ACCESS_LIST_OF_TRAIL,
+    ],
+    ..write(
+        &cloudtrail::CREATE_TRAIL,
+        "cloudtrail:CreateTrail",
         ResourceRule::Any,
-    ),
-    read(
-        &cloudtrail::LIST_EVENT_DATA_STORES,
-        "cloudtrail:ListEventDataStores",
+    )
+};
+
+pub(crate) static DELETE_CHANNEL: Operation = write(
+    &cloudtrail::DELETE_CHANNEL,
+    "cloudtrail:DeleteChannel",
+    ResourceRule::Channel("Channel"),
+);
+
+pub(crate) static DELETE_DASHBOARD: Operation = write(
+    &cloudtrail::DELETE_DASHBOARD,
+    "cloudtrail:DeleteDashboard",
+    ResourceRule::Dashboard("DashboardId"),
+);
+
+pub(crate) static DELETE_EVENT_DATA_STORE: Operation = write(
+    &cloudtrail::DELETE_EVENT_DATA_STORE,
+    "cloudtrail:DeleteEventDataStore",
+    ResourceRule::EventDataStore("EventDataStore"),
+);
+
+pub(crate) static DELETE_RESOURCE_POLICY: Operation = write(
+    &cloudtrail::DELETE_RESOURCE_POLICY,
+    "cloudtrail:DeleteResourcePolicy",
+    ResourceRule::Arn("ResourceArn"),
+);
+
+pub(crate) static DELETE_TRAIL: Operation = write(
+    &cloudtrail::DELETE_TRAIL,
+    "cloudtrail:DeleteTrail",
+    ResourceRule::Trail("Name"),
+);
+
+pub(crate) static DEREGISTER_ORGANIZATION_DELEGATED_ADMIN: Operation = Operation {
+    dependencies: &[
+        always_anywhere("organizations:DeregisterDelegatedAdministrator"),
+        always_anywhere("organizations:ListAWSServiceAccessForOrganization"),
+    ],
+    ..write(
+        &cloudtrail::DEREGISTER_ORGANIZATION_DELEGATED_ADMIN,
+        "cloudtrail:DeregisterOrganizationDelegatedAdmin",
         ResourceRule::Any,
-    ),
-    read(
-        &cloudtrail::LIST_IMPORT_FAILURES,
-        "cloudtrail:ListImportFailures",
-        ResourceRule::Any,
-    ),
-    read(
-        &cloudtrail::LIST_IMPORTS,
-        "cloudtrail:ListImports",
-        ResourceRule::Any,
-    ),
-    read(
-        &cloudtrail::LIST_INSIGHTS_DATA,
-        "cloudtrail:ListInsightsData",
-        ResourceRule::Arn("InsightSource"),
-    ),
-    read(
-        &cloudtrail::LIST_INSIGHTS_METRIC_DATA,
-        "cloudtrail:ListInsightsMetricData",
-        ResourceRule::Trail("TrailName"),
-    ),
-    read(
-        &cloudtrail::LIST_PUBLIC_KEYS,
-        "cloudtrail:ListPublicKeys",
-        ResourceRule::Any,
-    ),
-    read(
-        &cloudtrail::LIST_QUERIES,
-        "cloudtrail:ListQueries",
-        ResourceRule::EventDataStore("EventDataStore"),
-    ),
-    read(
-        &cloudtrail::LIST_TAGS,
-        "cloudtrail:ListTags",
-        ResourceRule::Arns("ResourceIdList"),
-    ),
-    read(
-        &cloudtrail::LIST_TRAILS,
-        "cloudtrail:ListTrails",
-        ResourceRule::Any,
-    ),
-    Operation {
-        built: true,
-        ..read(
-            &cloudtrail::LOOKUP_EVENTS,
-            "cloudtrail:LookupEvents",
-            ResourceRule::Any,
-        )
-    },
-    write(
-        &cloudtrail::PUT_EVENT_CONFIGURATION,
-        "cloudtrail:PutEventConfiguration",
-        ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
-    ),
-    write(
-        &cloudtrail::PUT_EVENT_SELECTORS,
-        "cloudtrail:PutEventSelectors",
-        ResourceRule::Trail("TrailName"),
-    ),
-    write(
-        &cloudtrail::PUT_INSIGHT_SELECTORS,
-        "cloudtrail:PutInsightSelectors",
-        ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
-    ),
-    write(
-        &cloudtrail::PUT_RESOURCE_POLICY,
-        "cloudtrail:PutResourcePolicy",
-        ResourceRule::Arn("ResourceArn"),
-    ),
-    Operation {
-        dependencies: &[
-            // TRL-223
-            ALWAYS_CREATE_SERVICE_LINKED_ROLE,
-            ALWAYS_GET_ROLE,
-            always_anywhere("organizations:ListAWSServiceAccessForOrganization"),
-            always_anywhere("organizations:RegisterDelegatedAdministrator"),
-        ],
-        ..write(
-            &cloudtrail::REGISTER_ORGANIZATION_DELEGATED_ADMIN,
-            "cloudtrail:RegisterOrganizationDelegatedAdmin",
-            ResourceRule::Any,
-        )
-    },
-    write(
-        &cloudtrail::REMOVE_TAGS,
-        "cloudtrail:RemoveTags",
-        ResourceRule::Arn("ResourceId"),
-    ),
-    write(
-        &cloudtrail::RESTORE_EVENT_DATA_STORE,
-        "cloudtrail:RestoreEventDataStore",
-        ResourceRule::EventDataStore("EventDataStore"),
-    ),
-    read(
-        &cloudtrail::SEARCH_SAMPLE_QUERIES,
-        "cloudtrail:SearchSampleQueries",
-        ResourceRule::Any,
-    ),
-    Operation {
-        dependencies: &[
-            // DSH-224
-            Dependency {
-                action: "cloudtrail:StartQuery",
-                resource: ResourceRule::StoresOfDashboard("DashboardId"),
-                when: When::Always,
-            },
-        ],
-        ..write(
-            &cloudtrail::START_DASHBOARD_REFRESH,
-            "cloudtrail:StartDashboardRefresh",
-            ResourceRule::Dashboard("DashboardId"),
-        )
-    },
-    write(
-        &cloudtrail::START_EVENT_DATA_STORE_INGESTION,
-        "cloudtrail:StartEventDataStoreIngestion",
-        ResourceRule::EventDataStore("EventDataStore"),
-    ),
-    Operation {
-        dependencies: &[Dependency::given(
-            "ImportSource",
+    )
+};
+
+pub(crate) static DESCRIBE_QUERY: Operation = read(
+    &cloudtrail::DESCRIBE_QUERY,
+    "cloudtrail:DescribeQuery",
+    ResourceRule::StoreOfQuery("EventDataStore"),
+);
+
+pub(crate) static DESCRIBE_TRAILS: Operation = read(
+    &cloudtrail::DESCRIBE_TRAILS,
+    "cloudtrail:DescribeTrails",
+    ResourceRule::Any,
+);
+
+pub(crate) static DISABLE_FEDERATION: Operation = write(
+    &cloudtrail::DISABLE_FEDERATION,
+    "cloudtrail:DisableFederation",
+    ResourceRule::EventDataStore("EventDataStore"),
+);
+
+pub(crate) static ENABLE_FEDERATION: Operation = Operation {
+    dependencies: &[
+        // EDS-196, DSH-034
+        Dependency::given(
+            "FederationRoleArn",
             "iam:PassRole",
-            ResourceRule::Verbatim(&["ImportSource", "S3", "S3BucketAccessRoleArn"]),
-        )],
-        ..write(
-            &cloudtrail::START_IMPORT,
-            "cloudtrail:StartImport",
-            ResourceRule::Any,
-        )
-    },
-    write(
-        &cloudtrail::START_LOGGING,
-        "cloudtrail:StartLogging",
-        ResourceRule::Trail("Name"),
-    ),
-    write(
-        &cloudtrail::START_QUERY,
-        "cloudtrail:StartQuery",
-        ResourceRule::StoresOfStatement("QueryStatement"),
-    ),
-    write(
-        &cloudtrail::STOP_EVENT_DATA_STORE_INGESTION,
-        "cloudtrail:StopEventDataStoreIngestion",
+            ResourceRule::Verbatim(&["FederationRoleArn"]),
+        ),
+        Dependency::given(
+            "FederationRoleArn",
+            "iam:GetRole",
+            ResourceRule::Verbatim(&["FederationRoleArn"]),
+        ),
+    ],
+    ..write(
+        &cloudtrail::ENABLE_FEDERATION,
+        "cloudtrail:EnableFederation",
         ResourceRule::EventDataStore("EventDataStore"),
-    ),
-    write(
-        &cloudtrail::STOP_IMPORT,
-        "cloudtrail:StopImport",
+    )
+};
+
+pub(crate) static GENERATE_QUERY: Operation = write(
+    &cloudtrail::GENERATE_QUERY,
+    "cloudtrail:GenerateQuery",
+    ResourceRule::EventDataStores("EventDataStores"),
+);
+
+pub(crate) static GET_CHANNEL: Operation = read(
+    &cloudtrail::GET_CHANNEL,
+    "cloudtrail:GetChannel",
+    ResourceRule::Channel("Channel"),
+);
+
+pub(crate) static GET_DASHBOARD: Operation = read(
+    &cloudtrail::GET_DASHBOARD,
+    "cloudtrail:GetDashboard",
+    ResourceRule::Dashboard("DashboardId"),
+);
+
+pub(crate) static GET_EVENT_CONFIGURATION: Operation = read(
+    &cloudtrail::GET_EVENT_CONFIGURATION,
+    "cloudtrail:GetEventConfiguration",
+    ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
+);
+
+pub(crate) static GET_EVENT_DATA_STORE: Operation = read(
+    &cloudtrail::GET_EVENT_DATA_STORE,
+    "cloudtrail:GetEventDataStore",
+    ResourceRule::EventDataStore("EventDataStore"),
+);
+
+pub(crate) static GET_EVENT_SELECTORS: Operation = read(
+    &cloudtrail::GET_EVENT_SELECTORS,
+    "cloudtrail:GetEventSelectors",
+    ResourceRule::Trail("TrailName"),
+);
+
+pub(crate) static GET_IMPORT: Operation = read(
+    &cloudtrail::GET_IMPORT,
+    "cloudtrail:GetImport",
+    ResourceRule::Any,
+);
+
+pub(crate) static GET_INSIGHT_SELECTORS: Operation = read(
+    &cloudtrail::GET_INSIGHT_SELECTORS,
+    "cloudtrail:GetInsightSelectors",
+    ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
+);
+
+pub(crate) static GET_QUERY_RESULTS: Operation = read(
+    &cloudtrail::GET_QUERY_RESULTS,
+    "cloudtrail:GetQueryResults",
+    ResourceRule::StoreOfQuery("EventDataStore"),
+);
+
+pub(crate) static GET_RESOURCE_POLICY: Operation = read(
+    &cloudtrail::GET_RESOURCE_POLICY,
+    "cloudtrail:GetResourcePolicy",
+    ResourceRule::Arn("ResourceArn"),
+);
+
+pub(crate) static GET_TRAIL: Operation = read(
+    &cloudtrail::GET_TRAIL,
+    "cloudtrail:GetTrail",
+    ResourceRule::Trail("Name"),
+);
+
+pub(crate) static GET_TRAIL_STATUS: Operation = read(
+    &cloudtrail::GET_TRAIL_STATUS,
+    "cloudtrail:GetTrailStatus",
+    ResourceRule::Trail("Name"),
+);
+
+pub(crate) static LIST_CHANNELS: Operation = read(
+    &cloudtrail::LIST_CHANNELS,
+    "cloudtrail:ListChannels",
+    ResourceRule::Any,
+);
+
+pub(crate) static LIST_DASHBOARDS: Operation = read(
+    &cloudtrail::LIST_DASHBOARDS,
+    "cloudtrail:ListDashboards",
+    ResourceRule::Any,
+);
+
+pub(crate) static LIST_EVENT_DATA_STORES: Operation = read(
+    &cloudtrail::LIST_EVENT_DATA_STORES,
+    "cloudtrail:ListEventDataStores",
+    ResourceRule::Any,
+);
+
+pub(crate) static LIST_IMPORT_FAILURES: Operation = read(
+    &cloudtrail::LIST_IMPORT_FAILURES,
+    "cloudtrail:ListImportFailures",
+    ResourceRule::Any,
+);
+
+pub(crate) static LIST_IMPORTS: Operation = read(
+    &cloudtrail::LIST_IMPORTS,
+    "cloudtrail:ListImports",
+    ResourceRule::Any,
+);
+
+pub(crate) static LIST_INSIGHTS_DATA: Operation = read(
+    &cloudtrail::LIST_INSIGHTS_DATA,
+    "cloudtrail:ListInsightsData",
+    ResourceRule::Arn("InsightSource"),
+);
+
+pub(crate) static LIST_INSIGHTS_METRIC_DATA: Operation = read(
+    &cloudtrail::LIST_INSIGHTS_METRIC_DATA,
+    "cloudtrail:ListInsightsMetricData",
+    ResourceRule::Trail("TrailName"),
+);
+
+pub(crate) static LIST_PUBLIC_KEYS: Operation = read(
+    &cloudtrail::LIST_PUBLIC_KEYS,
+    "cloudtrail:ListPublicKeys",
+    ResourceRule::Any,
+);
+
+pub(crate) static LIST_QUERIES: Operation = read(
+    &cloudtrail::LIST_QUERIES,
+    "cloudtrail:ListQueries",
+    ResourceRule::EventDataStore("EventDataStore"),
+);
+
+pub(crate) static LIST_TAGS: Operation = read(
+    &cloudtrail::LIST_TAGS,
+    "cloudtrail:ListTags",
+    ResourceRule::Arns("ResourceIdList"),
+);
+
+pub(crate) static LIST_TRAILS: Operation = read(
+    &cloudtrail::LIST_TRAILS,
+    "cloudtrail:ListTrails",
+    ResourceRule::Any,
+);
+
+pub(crate) static LOOKUP_EVENTS: Operation = Operation {
+    built: true,
+    ..read(
+        &cloudtrail::LOOKUP_EVENTS,
+        "cloudtrail:LookupEvents",
         ResourceRule::Any,
-    ),
-    write(
-        &cloudtrail::STOP_LOGGING,
-        "cloudtrail:StopLogging",
-        ResourceRule::Trail("Name"),
-    ),
-    write(
-        &cloudtrail::UPDATE_CHANNEL,
-        "cloudtrail:UpdateChannel",
-        ResourceRule::Channel("Channel"),
-    ),
-    write(
-        &cloudtrail::UPDATE_DASHBOARD,
-        "cloudtrail:UpdateDashboard",
-        ResourceRule::Dashboard("DashboardId"),
-    ),
-    Operation {
-        dependencies: &[
-            KEY_OF_STORE_DECRYPT,
-            KEY_OF_STORE_GENERATE,
-            SERVICE_LINKED_ROLE,
-            SERVICE_ACCESS_LIST,
-        ],
-        ..write(
-            &cloudtrail::UPDATE_EVENT_DATA_STORE,
-            "cloudtrail:UpdateEventDataStore",
-            ResourceRule::EventDataStore("EventDataStore"),
-        )
-    },
-    Operation {
-        dependencies: &[
-            PASS_LOGS_ROLE,
-            SERVICE_LINKED_ROLE_OF_TRAIL,
-            SERVICE_ACCESS_LIST_OF_TRAIL,
-        ],
-        ..write(
-            &cloudtrail::UPDATE_TRAIL,
-            "cloudtrail:UpdateTrail",
-            ResourceRule::Trail("Name"),
-        )
-    },
-    Operation {
-        recording: Recording {
-            class: EventClass::Data,
-            sensitive: PUT_AUDIT_EVENTS_SENSITIVE,
-            resource_type: Some(ResourceType::Channel),
+    )
+};
+
+pub(crate) static PUT_EVENT_CONFIGURATION: Operation = write(
+    &cloudtrail::PUT_EVENT_CONFIGURATION,
+    "cloudtrail:PutEventConfiguration",
+    ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
+);
+
+pub(crate) static PUT_EVENT_SELECTORS: Operation = write(
+    &cloudtrail::PUT_EVENT_SELECTORS,
+    "cloudtrail:PutEventSelectors",
+    ResourceRule::Trail("TrailName"),
+);
+
+pub(crate) static PUT_INSIGHT_SELECTORS: Operation = write(
+    &cloudtrail::PUT_INSIGHT_SELECTORS,
+    "cloudtrail:PutInsightSelectors",
+    ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
+);
+
+pub(crate) static PUT_RESOURCE_POLICY: Operation = write(
+    &cloudtrail::PUT_RESOURCE_POLICY,
+    "cloudtrail:PutResourcePolicy",
+    ResourceRule::Arn("ResourceArn"),
+);
+
+pub(crate) static REGISTER_ORGANIZATION_DELEGATED_ADMIN: Operation = Operation {
+    dependencies: &[
+        // TRL-223
+        ALWAYS_CREATE_SERVICE_LINKED_ROLE,
+        ALWAYS_GET_ROLE,
+        always_anywhere("organizations:ListAWSServiceAccessForOrganization"),
+        always_anywhere("organizations:RegisterDelegatedAdministrator"),
+    ],
+    ..write(
+        &cloudtrail::REGISTER_ORGANIZATION_DELEGATED_ADMIN,
+        "cloudtrail:RegisterOrganizationDelegatedAdmin",
+        ResourceRule::Any,
+    )
+};
+
+pub(crate) static REMOVE_TAGS: Operation = write(
+    &cloudtrail::REMOVE_TAGS,
+    "cloudtrail:RemoveTags",
+    ResourceRule::Arn("ResourceId"),
+);
+
+pub(crate) static RESTORE_EVENT_DATA_STORE: Operation = write(
+    &cloudtrail::RESTORE_EVENT_DATA_STORE,
+    "cloudtrail:RestoreEventDataStore",
+    ResourceRule::EventDataStore("EventDataStore"),
+);
+
+pub(crate) static SEARCH_SAMPLE_QUERIES: Operation = read(
+    &cloudtrail::SEARCH_SAMPLE_QUERIES,
+    "cloudtrail:SearchSampleQueries",
+    ResourceRule::Any,
+);
+
+pub(crate) static START_DASHBOARD_REFRESH: Operation = Operation {
+    dependencies: &[
+        // DSH-224
+        Dependency {
+            action: "cloudtrail:StartQuery",
+            resource: ResourceRule::StoresOfDashboard("DashboardId"),
+            when: When::Always,
         },
-        request_bytes_max: PUT_AUDIT_EVENTS_BYTES_MAX,
-        ..write(
-            &cloudtrail_data::PUT_AUDIT_EVENTS,
-            "cloudtrail-data:PutAuditEvents",
-            ResourceRule::Channel("channelArn"),
-        )
+    ],
+    ..write(
+        &cloudtrail::START_DASHBOARD_REFRESH,
+        "cloudtrail:StartDashboardRefresh",
+        ResourceRule::Dashboard("DashboardId"),
+    )
+};
+
+pub(crate) static START_EVENT_DATA_STORE_INGESTION: Operation = write(
+    &cloudtrail::START_EVENT_DATA_STORE_INGESTION,
+    "cloudtrail:StartEventDataStoreIngestion",
+    ResourceRule::EventDataStore("EventDataStore"),
+);
+
+pub(crate) static START_IMPORT: Operation = Operation {
+    dependencies: &[Dependency::given(
+        "ImportSource",
+        "iam:PassRole",
+        ResourceRule::Verbatim(&["ImportSource", "S3", "S3BucketAccessRoleArn"]),
+    )],
+    ..write(
+        &cloudtrail::START_IMPORT,
+        "cloudtrail:StartImport",
+        ResourceRule::Any,
+    )
+};
+
+pub(crate) static START_LOGGING: Operation = write(
+    &cloudtrail::START_LOGGING,
+    "cloudtrail:StartLogging",
+    ResourceRule::Trail("Name"),
+);
+
+pub(crate) static START_QUERY: Operation = write(
+    &cloudtrail::START_QUERY,
+    "cloudtrail:StartQuery",
+    ResourceRule::StoresOfStatement("QueryStatement"),
+);
+
+pub(crate) static STOP_EVENT_DATA_STORE_INGESTION: Operation = write(
+    &cloudtrail::STOP_EVENT_DATA_STORE_INGESTION,
+    "cloudtrail:StopEventDataStoreIngestion",
+    ResourceRule::EventDataStore("EventDataStore"),
+);
+
+pub(crate) static STOP_IMPORT: Operation = write(
+    &cloudtrail::STOP_IMPORT,
+    "cloudtrail:StopImport",
+    ResourceRule::Any,
+);
+
+pub(crate) static STOP_LOGGING: Operation = write(
+    &cloudtrail::STOP_LOGGING,
+    "cloudtrail:StopLogging",
+    ResourceRule::Trail("Name"),
+);
+
+pub(crate) static UPDATE_CHANNEL: Operation = write(
+    &cloudtrail::UPDATE_CHANNEL,
+    "cloudtrail:UpdateChannel",
+    ResourceRule::Channel("Channel"),
+);
+
+pub(crate) static UPDATE_DASHBOARD: Operation = write(
+    &cloudtrail::UPDATE_DASHBOARD,
+    "cloudtrail:UpdateDashboard",
+    ResourceRule::Dashboard("DashboardId"),
+);
+
+pub(crate) static UPDATE_EVENT_DATA_STORE: Operation = Operation {
+    dependencies: &[
+        KEY_OF_STORE_DECRYPT,
+        KEY_OF_STORE_GENERATE,
+        SERVICE_LINKED_ROLE,
+        SERVICE_ACCESS_LIST,
+    ],
+    ..write(
+        &cloudtrail::UPDATE_EVENT_DATA_STORE,
+        "cloudtrail:UpdateEventDataStore",
+        ResourceRule::EventDataStore("EventDataStore"),
+    )
+};
+
+pub(crate) static UPDATE_TRAIL: Operation = Operation {
+    dependencies: &[
+        PASS_LOGS_ROLE,
+        SERVICE_LINKED_ROLE_OF_TRAIL,
+        SERVICE_ACCESS_LIST_OF_TRAIL,
+    ],
+    ..write(
+        &cloudtrail::UPDATE_TRAIL,
+        "cloudtrail:UpdateTrail",
+        ResourceRule::Trail("Name"),
+    )
+};
+
+pub(crate) static PUT_AUDIT_EVENTS: Operation = Operation {
+    recording: Recording {
+        class: EventClass::Data,
+        sensitive: PUT_AUDIT_EVENTS_SENSITIVE,
+        resource_type: Some(ResourceType::Channel),
     },
-];
+    request_bytes_max: PUT_AUDIT_EVENTS_BYTES_MAX,
+    ..write(
+        &cloudtrail_data::PUT_AUDIT_EVENTS,
+        "cloudtrail-data:PutAuditEvents",
+        ResourceRule::Channel("channelArn"),
+    )
+};

@@ -29,6 +29,8 @@ fn a_row_carries_its_own_contract() {
     for row in operations() {
         assert_eq!(row.input.name, format!("{}Request", row.name));
         assert_eq!(row.output.name, format!("{}Response", row.name));
+        assert_eq!(format!("{:?}", row.id), row.name);
+        assert!(std::ptr::eq(row.id.operation(), *row), "{}", row.name);
     }
 }
 
@@ -36,7 +38,7 @@ fn a_row_carries_its_own_contract() {
 fn rows_are_sorted_so_that_routing_finds_each() {
     for row in operations() {
         let found = find(row.service, row.name).expect("found");
-        assert!(std::ptr::eq(found, row), "{}", row.name);
+        assert!(std::ptr::eq(found, *row), "{}", row.name);
     }
     assert!(find(Service::CloudTrailData, "LookupEvents").is_none());
     assert!(find(Service::CloudTrail, "PutAuditEvents").is_none());

@@ -3,7 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use cairn_catalog::{Catalog, CatalogError, OutboxEntry, OutboxRecord};
+use cairn_catalog::{
+    Catalog, CatalogError, DrainedEntry, OutboxEntry, OutboxId, OutboxRecord, QuarantinedRecord,
+};
 use cairn_platform::ManualClock;
 
 async fn open(folder: &tempfile::TempDir) -> Result<Catalog, CatalogError> {
@@ -20,6 +22,46 @@ fn entry(text: &str) -> OutboxEntry {
     OutboxEntry {
         records: vec![record("event"), record("control")],
     }
+}
+
+fn drained(id: OutboxId) -> DrainedEntry {
+    DrainedEntry {
+        id,
+        quarantined: Vec::new(),
+    }
+}
+
+// Proves: R21
+#[tokio::test]
+async fn a_record_that_cannot_be_drained_is_kept_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let catalog = open(&folder).await.expect("opens");
+    let mut write = catalog.begin().await.expect("begins");
+    let id = write.enqueue(entry("half")).await.expect("enqueues");
+    write.commit().await.expect("commits");
+    let half = DrainedEntry {
+        id,
+        quarantined: vec![QuarantinedRecord {
+            ordinal: 1,
+            reason: "it cannot be read".into(),
+        }],
+    };
+    catalog.outbox_done(&[half]).await.expect("removes");
+    assert_eq!(catalog.outbox_depth().await.expect("counts"), 0);
+    assert_eq!(catalog.outbox_quarantined().await.expect("counts"), 1);
+    let path = folder.path().join("catalog.sqlite");
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await;
+    let pool = pool.expect("connects");
+    let kept: (i64, Vec<u8>, String) =
+        sqlx::query_as("SELECT outbox_id, body, reason FROM outbox_quarantine")
+            .fetch_one(&pool)
+            .await
+            .expect("one record");
+    assert_eq!(
+        kept,
+        (id.0, b"half-control".to_vec(), "it cannot be read".into())
+    );
+    pool.close().await;
 }
 
 // Proves: R21
@@ -58,8 +100,14 @@ async fn an_entry_appears_only_with_its_mutation_and_stays_until_done() {
         catalog.outbox_pending(1).await.expect("reads"),
         [(first, entry("first"))]
     );
-    catalog.outbox_done(&[first]).await.expect("removes");
-    catalog.outbox_done(&[first]).await.expect("removes again");
+    assert_eq!(
+        catalog.outbox_entry(first).await.expect("reads"),
+        Some(entry("first"))
+    );
+    let done = [drained(first)];
+    catalog.outbox_done(&done).await.expect("removes");
+    catalog.outbox_done(&done).await.expect("removes again");
+    assert_eq!(catalog.outbox_entry(first).await.expect("reads"), None);
     assert_eq!(
         catalog.outbox_pending(10).await.expect("reads"),
         [(second, entry("second"))]

@@ -17,6 +17,7 @@ pub use resolved::{
     IngestConfig, LakeSettings, LogConfig, LogFormat, LookupConfig, TlsConfig, TrustedProxies,
 };
 pub use settings::{Kind, SETTINGS, Setting};
+pub(crate) use settings::{QUEUE_BYTES_MIN, SEGMENT_BYTES_MIN};
 
 #[cfg(test)]
 mod tests;

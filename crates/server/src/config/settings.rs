@@ -63,6 +63,11 @@ const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
+/// Smallest segment and queue of the event log: the events of any change must fit, or they would wait
+/// in the outbox for ever, and so would all behind them.
+pub(crate) const SEGMENT_BYTES_MIN: u64 = 4 * MIB;
+pub(crate) const QUEUE_BYTES_MIN: u64 = 4 * MIB;
+
 const fn row(
     section: &'static str,
     key: &'static str,
@@ -177,9 +182,9 @@ pub const SETTINGS: &[Setting] = &[
     row("lookup", "token_lifetime", Kind::Duration(SECOND, 7 * DAY), "1h",
         "How long a NextToken of LookupEvents can be used."),
 
-    row("eventlog", "segment_bytes", Kind::Size(64 * KIB, 4 * GIB), "64MiB",
+    row("eventlog", "segment_bytes", Kind::Size(SEGMENT_BYTES_MIN, 4 * GIB), "64MiB",
         "Size at which a segment file of the event log is sealed."),
-    row("eventlog", "queue_bytes_max", Kind::Size(MIB, 4 * GIB), "64MiB",
+    row("eventlog", "queue_bytes_max", Kind::Size(QUEUE_BYTES_MIN, 4 * GIB), "64MiB",
         "Bytes of events that may wait for the disk; beyond it calls are answered with ThrottlingException."),
     row("eventlog", "cache_bytes_max", Kind::Size(MIB, 4 * GIB), "64MiB",
         "Recent events kept in memory for readers that keep up."),

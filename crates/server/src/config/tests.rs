@@ -94,6 +94,15 @@ fn values_out_of_form_or_limit_are_refused_with_key_and_origin() {
         "[lake]\nhot_interval = 250",
         "lake.hot_interval = \"250\" (cairn.toml): expected a duration from 1ms to 500ms",
     );
+    // A change whose events do not fit would block the outbox for ever.
+    check(
+        "[eventlog]\nsegment_bytes = \"1MiB\"",
+        "eventlog.segment_bytes = \"1MiB\" (cairn.toml): expected a size from 4MiB to 4GiB",
+    );
+    check(
+        "[eventlog]\nqueue_bytes_max = \"1MiB\"",
+        "eventlog.queue_bytes_max = \"1MiB\" (cairn.toml): expected a size from 4MiB to 4GiB",
+    );
     check(
         "[server]\nlisten = \"localhost\"",
         "server.listen = \"localhost\" (cairn.toml): expected an address with port, such as 127.0.0.1:4510",

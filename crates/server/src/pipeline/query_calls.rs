@@ -13,13 +13,14 @@ use serde_json::Value;
 
 use super::recording::{self, Happened};
 use super::{Call, Server};
-use crate::doors::{Prepared, RecordedResource};
+use crate::doors::{Fate, Outbox, Prepared, RecordedResource};
 use crate::http::Answer;
 use crate::metrics::CallLabels;
 use crate::query_protocol::{
     Caller, QueryAnswer, QueryError, QueryErrorCode, QueryInput, QueryOperation, QueryRequest,
     QueryService,
 };
+use crate::sabotage;
 
 /// How long the answer to a mutation waits for the event log.
 const LOG_PATIENCE: Duration = Duration::from_secs(20);
@@ -185,11 +186,20 @@ impl Context<'_> {
             .map_err(Stopped::Refused)?;
         let events = self.success_events(operation, parameters, &answer);
         let entry = outbox_entry(events);
+        Outbox::check(&entry).map_err(|error| self.not_recorded(&error))?;
         let id = transaction
-            .enqueue(entry)
+            .enqueue(entry.clone())
             .await
             .map_err(Stopped::from_catalog)?;
-        transaction.commit().await.map_err(Stopped::from_catalog)?;
+        let committed = sabotage::loses_commit_answer(transaction.commit().await);
+        if let Err(error) = committed {
+            match self.server.outbox.fate_of(id, &entry).await {
+                Fate::Made => {}
+                Fate::NotMade => return Err(Stopped::from_catalog(error)),
+                // A record of a refusal might contradict the record of the change.
+                Fate::Unknown => return Err(Stopped::NotRecorded(QueryError::from_catalog(error))),
+            }
+        }
         if self.server.outbox.wait_for(id, LOG_PATIENCE).await {
             return Ok(answer);
         }

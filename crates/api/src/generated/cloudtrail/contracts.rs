@@ -3,9 +3,10 @@
 //! What the model says of each operation.
 
 use crate::error::ErrorCode;
-use crate::operations::{Contract, Service};
+use crate::operations::{Contract, OperationId, Service};
 
 pub(crate) static ADD_TAGS: Contract = Contract {
+    id: OperationId::AddTags,
     name: "AddTags",
     service: Service::CloudTrail,
     path: "/",
@@ -33,6 +34,7 @@ pub(crate) static ADD_TAGS: Contract = Contract {
 };
 
 pub(crate) static CANCEL_QUERY: Contract = Contract {
+    id: OperationId::CancelQuery,
     name: "CancelQuery",
     service: Service::CloudTrail,
     path: "/",
@@ -54,6 +56,7 @@ pub(crate) static CANCEL_QUERY: Contract = Contract {
 };
 
 pub(crate) static CREATE_CHANNEL: Contract = Contract {
+    id: OperationId::CreateChannel,
     name: "CreateChannel",
     service: Service::CloudTrail,
     path: "/",
@@ -77,6 +80,7 @@ pub(crate) static CREATE_CHANNEL: Contract = Contract {
 };
 
 pub(crate) static CREATE_DASHBOARD: Contract = Contract {
+    id: OperationId::CreateDashboard,
     name: "CreateDashboard",
     service: Service::CloudTrail,
     path: "/",
@@ -96,6 +100,7 @@ pub(crate) static CREATE_DASHBOARD: Contract = Contract {
 };
 
 pub(crate) static CREATE_EVENT_DATA_STORE: Contract = Contract {
+    id: OperationId::CreateEventDataStore,
     name: "CreateEventDataStore",
     service: Service::CloudTrail,
     path: "/",
@@ -126,6 +131,7 @@ pub(crate) static CREATE_EVENT_DATA_STORE: Contract = Contract {
 };
 
 pub(crate) static CREATE_TRAIL: Contract = Contract {
+    id: OperationId::CreateTrail,
     name: "CreateTrail",
     service: Service::CloudTrail,
     path: "/",
@@ -170,6 +176,7 @@ pub(crate) static CREATE_TRAIL: Contract = Contract {
 };
 
 pub(crate) static DELETE_CHANNEL: Contract = Contract {
+    id: OperationId::DeleteChannel,
     name: "DeleteChannel",
     service: Service::CloudTrail,
     path: "/",
@@ -185,6 +192,7 @@ pub(crate) static DELETE_CHANNEL: Contract = Contract {
 };
 
 pub(crate) static DELETE_DASHBOARD: Contract = Contract {
+    id: OperationId::DeleteDashboard,
     name: "DeleteDashboard",
     service: Service::CloudTrail,
     path: "/",
@@ -199,6 +207,7 @@ pub(crate) static DELETE_DASHBOARD: Contract = Contract {
 };
 
 pub(crate) static DELETE_EVENT_DATA_STORE: Contract = Contract {
+    id: OperationId::DeleteEventDataStore,
     name: "DeleteEventDataStore",
     service: Service::CloudTrail,
     path: "/",
@@ -224,6 +233,7 @@ pub(crate) static DELETE_EVENT_DATA_STORE: Contract = Contract {
 };
 
 pub(crate) static DELETE_RESOURCE_POLICY: Contract = Contract {
+    id: OperationId::DeleteResourcePolicy,
     name: "DeleteResourcePolicy",
     service: Service::CloudTrail,
     path: "/",
@@ -242,6 +252,7 @@ pub(crate) static DELETE_RESOURCE_POLICY: Contract = Contract {
 };
 
 pub(crate) static DELETE_TRAIL: Contract = Contract {
+    id: OperationId::DeleteTrail,
     name: "DeleteTrail",
     service: Service::CloudTrail,
     path: "/",
@@ -264,6 +275,7 @@ pub(crate) static DELETE_TRAIL: Contract = Contract {
 };
 
 pub(crate) static DEREGISTER_ORGANIZATION_DELEGATED_ADMIN: Contract = Contract {
+    id: OperationId::DeregisterOrganizationDelegatedAdmin,
     name: "DeregisterOrganizationDelegatedAdmin",
     service: Service::CloudTrail,
     path: "/",
@@ -286,6 +298,7 @@ pub(crate) static DEREGISTER_ORGANIZATION_DELEGATED_ADMIN: Contract = Contract {
 };
 
 pub(crate) static DESCRIBE_QUERY: Contract = Contract {
+    id: OperationId::DescribeQuery,
     name: "DescribeQuery",
     service: Service::CloudTrail,
     path: "/",
@@ -305,6 +318,7 @@ pub(crate) static DESCRIBE_QUERY: Contract = Contract {
 };
 
 pub(crate) static DESCRIBE_TRAILS: Contract = Contract {
+    id: OperationId::DescribeTrails,
     name: "DescribeTrails",
     service: Service::CloudTrail,
     path: "/",
@@ -321,6 +335,7 @@ pub(crate) static DESCRIBE_TRAILS: Contract = Contract {
 };
 
 pub(crate) static DISABLE_FEDERATION: Contract = Contract {
+    id: OperationId::DisableFederation,
     name: "DisableFederation",
     service: Service::CloudTrail,
     path: "/",
@@ -346,6 +361,7 @@ pub(crate) static DISABLE_FEDERATION: Contract = Contract {
 };
 
 pub(crate) static ENABLE_FEDERATION: Contract = Contract {
+    id: OperationId::EnableFederation,
     name: "EnableFederation",
     service: Service::CloudTrail,
     path: "/",
@@ -372,6 +388,7 @@ pub(crate) static ENABLE_FEDERATION: Contract = Contract {
 };
 
 pub(crate) static GENERATE_QUERY: Contract = Contract {
+    id: OperationId::GenerateQuery,
     name: "GenerateQuery",
     service: Service::CloudTrail,
     path: "/",
@@ -391,6 +408,7 @@ pub(crate) static GENERATE_QUERY: Contract = Contract {
 };
 
 pub(crate) static GET_CHANNEL: Contract = Contract {
+    id: OperationId::GetChannel,
     name: "GetChannel",
     service: Service::CloudTrail,
     path: "/",
@@ -406,6 +424,7 @@ pub(crate) static GET_CHANNEL: Contract = Contract {
 };
 
 pub(crate) static GET_DASHBOARD: Contract = Contract {
+    id: OperationId::GetDashboard,
     name: "GetDashboard",
     service: Service::CloudTrail,
     path: "/",
@@ -419,6 +438,7 @@ pub(crate) static GET_DASHBOARD: Contract = Contract {
 };
 
 pub(crate) static GET_EVENT_CONFIGURATION: Contract = Contract {
+    id: OperationId::GetEventConfiguration,
     name: "GetEventConfiguration",
     service: Service::CloudTrail,
     path: "/",
@@ -442,6 +462,7 @@ pub(crate) static GET_EVENT_CONFIGURATION: Contract = Contract {
 };
 
 pub(crate) static GET_EVENT_DATA_STORE: Contract = Contract {
+    id: OperationId::GetEventDataStore,
     name: "GetEventDataStore",
     service: Service::CloudTrail,
     path: "/",
@@ -459,6 +480,7 @@ pub(crate) static GET_EVENT_DATA_STORE: Contract = Contract {
 };
 
 pub(crate) static GET_EVENT_SELECTORS: Contract = Contract {
+    id: OperationId::GetEventSelectors,
     name: "GetEventSelectors",
     service: Service::CloudTrail,
     path: "/",
@@ -476,6 +498,7 @@ pub(crate) static GET_EVENT_SELECTORS: Contract = Contract {
 };
 
 pub(crate) static GET_IMPORT: Contract = Contract {
+    id: OperationId::GetImport,
     name: "GetImport",
     service: Service::CloudTrail,
     path: "/",
@@ -491,6 +514,7 @@ pub(crate) static GET_IMPORT: Contract = Contract {
 };
 
 pub(crate) static GET_INSIGHT_SELECTORS: Contract = Contract {
+    id: OperationId::GetInsightSelectors,
     name: "GetInsightSelectors",
     service: Service::CloudTrail,
     path: "/",
@@ -512,6 +536,7 @@ pub(crate) static GET_INSIGHT_SELECTORS: Contract = Contract {
 };
 
 pub(crate) static GET_QUERY_RESULTS: Contract = Contract {
+    id: OperationId::GetQueryResults,
     name: "GetQueryResults",
     service: Service::CloudTrail,
     path: "/",
@@ -534,6 +559,7 @@ pub(crate) static GET_QUERY_RESULTS: Contract = Contract {
 };
 
 pub(crate) static GET_RESOURCE_POLICY: Contract = Contract {
+    id: OperationId::GetResourcePolicy,
     name: "GetResourcePolicy",
     service: Service::CloudTrail,
     path: "/",
@@ -551,6 +577,7 @@ pub(crate) static GET_RESOURCE_POLICY: Contract = Contract {
 };
 
 pub(crate) static GET_TRAIL: Contract = Contract {
+    id: OperationId::GetTrail,
     name: "GetTrail",
     service: Service::CloudTrail,
     path: "/",
@@ -567,6 +594,7 @@ pub(crate) static GET_TRAIL: Contract = Contract {
 };
 
 pub(crate) static GET_TRAIL_STATUS: Contract = Contract {
+    id: OperationId::GetTrailStatus,
     name: "GetTrailStatus",
     service: Service::CloudTrail,
     path: "/",
@@ -583,6 +611,7 @@ pub(crate) static GET_TRAIL_STATUS: Contract = Contract {
 };
 
 pub(crate) static LIST_CHANNELS: Contract = Contract {
+    id: OperationId::ListChannels,
     name: "ListChannels",
     service: Service::CloudTrail,
     path: "/",
@@ -597,6 +626,7 @@ pub(crate) static LIST_CHANNELS: Contract = Contract {
 };
 
 pub(crate) static LIST_DASHBOARDS: Contract = Contract {
+    id: OperationId::ListDashboards,
     name: "ListDashboards",
     service: Service::CloudTrail,
     path: "/",
@@ -607,6 +637,7 @@ pub(crate) static LIST_DASHBOARDS: Contract = Contract {
 };
 
 pub(crate) static LIST_EVENT_DATA_STORES: Contract = Contract {
+    id: OperationId::ListEventDataStores,
     name: "ListEventDataStores",
     service: Service::CloudTrail,
     path: "/",
@@ -623,6 +654,7 @@ pub(crate) static LIST_EVENT_DATA_STORES: Contract = Contract {
 };
 
 pub(crate) static LIST_IMPORT_FAILURES: Contract = Contract {
+    id: OperationId::ListImportFailures,
     name: "ListImportFailures",
     service: Service::CloudTrail,
     path: "/",
@@ -638,6 +670,7 @@ pub(crate) static LIST_IMPORT_FAILURES: Contract = Contract {
 };
 
 pub(crate) static LIST_IMPORTS: Contract = Contract {
+    id: OperationId::ListImports,
     name: "ListImports",
     service: Service::CloudTrail,
     path: "/",
@@ -654,6 +687,7 @@ pub(crate) static LIST_IMPORTS: Contract = Contract {
 };
 
 pub(crate) static LIST_INSIGHTS_DATA: Contract = Contract {
+    id: OperationId::ListInsightsData,
     name: "ListInsightsData",
     service: Service::CloudTrail,
     path: "/",
@@ -668,6 +702,7 @@ pub(crate) static LIST_INSIGHTS_DATA: Contract = Contract {
 };
 
 pub(crate) static LIST_INSIGHTS_METRIC_DATA: Contract = Contract {
+    id: OperationId::ListInsightsMetricData,
     name: "ListInsightsMetricData",
     service: Service::CloudTrail,
     path: "/",
@@ -683,6 +718,7 @@ pub(crate) static LIST_INSIGHTS_METRIC_DATA: Contract = Contract {
 };
 
 pub(crate) static LIST_PUBLIC_KEYS: Contract = Contract {
+    id: OperationId::ListPublicKeys,
     name: "ListPublicKeys",
     service: Service::CloudTrail,
     path: "/",
@@ -698,6 +734,7 @@ pub(crate) static LIST_PUBLIC_KEYS: Contract = Contract {
 };
 
 pub(crate) static LIST_QUERIES: Contract = Contract {
+    id: OperationId::ListQueries,
     name: "ListQueries",
     service: Service::CloudTrail,
     path: "/",
@@ -720,6 +757,7 @@ pub(crate) static LIST_QUERIES: Contract = Contract {
 };
 
 pub(crate) static LIST_TAGS: Contract = Contract {
+    id: OperationId::ListTags,
     name: "ListTags",
     service: Service::CloudTrail,
     path: "/",
@@ -743,6 +781,7 @@ pub(crate) static LIST_TAGS: Contract = Contract {
 };
 
 pub(crate) static LIST_TRAILS: Contract = Contract {
+    id: OperationId::ListTrails,
     name: "ListTrails",
     service: Service::CloudTrail,
     path: "/",
@@ -756,6 +795,7 @@ pub(crate) static LIST_TRAILS: Contract = Contract {
 };
 
 pub(crate) static LOOKUP_EVENTS: Contract = Contract {
+    id: OperationId::LookupEvents,
     name: "LookupEvents",
     service: Service::CloudTrail,
     path: "/",
@@ -774,6 +814,7 @@ pub(crate) static LOOKUP_EVENTS: Contract = Contract {
 };
 
 pub(crate) static PUT_EVENT_CONFIGURATION: Contract = Contract {
+    id: OperationId::PutEventConfiguration,
     name: "PutEventConfiguration",
     service: Service::CloudTrail,
     path: "/",
@@ -804,6 +845,7 @@ pub(crate) static PUT_EVENT_CONFIGURATION: Contract = Contract {
 };
 
 pub(crate) static PUT_EVENT_SELECTORS: Contract = Contract {
+    id: OperationId::PutEventSelectors,
     name: "PutEventSelectors",
     service: Service::CloudTrail,
     path: "/",
@@ -827,6 +869,7 @@ pub(crate) static PUT_EVENT_SELECTORS: Contract = Contract {
 };
 
 pub(crate) static PUT_INSIGHT_SELECTORS: Contract = Contract {
+    id: OperationId::PutInsightSelectors,
     name: "PutInsightSelectors",
     service: Service::CloudTrail,
     path: "/",
@@ -855,6 +898,7 @@ pub(crate) static PUT_INSIGHT_SELECTORS: Contract = Contract {
 };
 
 pub(crate) static PUT_RESOURCE_POLICY: Contract = Contract {
+    id: OperationId::PutResourcePolicy,
     name: "PutResourcePolicy",
     service: Service::CloudTrail,
     path: "/",
@@ -873,6 +917,7 @@ pub(crate) static PUT_RESOURCE_POLICY: Contract = Contract {
 };
 
 pub(crate) static REGISTER_ORGANIZATION_DELEGATED_ADMIN: Contract = Contract {
+    id: OperationId::RegisterOrganizationDelegatedAdmin,
     name: "RegisterOrganizationDelegatedAdmin",
     service: Service::CloudTrail,
     path: "/",
@@ -898,6 +943,7 @@ pub(crate) static REGISTER_ORGANIZATION_DELEGATED_ADMIN: Contract = Contract {
 };
 
 pub(crate) static REMOVE_TAGS: Contract = Contract {
+    id: OperationId::RemoveTags,
     name: "RemoveTags",
     service: Service::CloudTrail,
     path: "/",
@@ -924,6 +970,7 @@ pub(crate) static REMOVE_TAGS: Contract = Contract {
 };
 
 pub(crate) static RESTORE_EVENT_DATA_STORE: Contract = Contract {
+    id: OperationId::RestoreEventDataStore,
     name: "RestoreEventDataStore",
     service: Service::CloudTrail,
     path: "/",
@@ -948,6 +995,7 @@ pub(crate) static RESTORE_EVENT_DATA_STORE: Contract = Contract {
 };
 
 pub(crate) static SEARCH_SAMPLE_QUERIES: Contract = Contract {
+    id: OperationId::SearchSampleQueries,
     name: "SearchSampleQueries",
     service: Service::CloudTrail,
     path: "/",
@@ -962,6 +1010,7 @@ pub(crate) static SEARCH_SAMPLE_QUERIES: Contract = Contract {
 };
 
 pub(crate) static START_DASHBOARD_REFRESH: Contract = Contract {
+    id: OperationId::StartDashboardRefresh,
     name: "StartDashboardRefresh",
     service: Service::CloudTrail,
     path: "/",
@@ -978,6 +1027,7 @@ pub(crate) static START_DASHBOARD_REFRESH: Contract = Contract {
 };
 
 pub(crate) static START_EVENT_DATA_STORE_INGESTION: Contract = Contract {
+    id: OperationId::StartEventDataStoreIngestion,
     name: "StartEventDataStoreIngestion",
     service: Service::CloudTrail,
     path: "/",
@@ -1000,6 +1050,7 @@ pub(crate) static START_EVENT_DATA_STORE_INGESTION: Contract = Contract {
 };
 
 pub(crate) static START_IMPORT: Contract = Contract {
+    id: OperationId::StartImport,
     name: "StartImport",
     service: Service::CloudTrail,
     path: "/",
@@ -1023,6 +1074,7 @@ pub(crate) static START_IMPORT: Contract = Contract {
 };
 
 pub(crate) static START_LOGGING: Contract = Contract {
+    id: OperationId::StartLogging,
     name: "StartLogging",
     service: Service::CloudTrail,
     path: "/",
@@ -1045,6 +1097,7 @@ pub(crate) static START_LOGGING: Contract = Contract {
 };
 
 pub(crate) static START_QUERY: Contract = Contract {
+    id: OperationId::StartQuery,
     name: "StartQuery",
     service: Service::CloudTrail,
     path: "/",
@@ -1070,6 +1123,7 @@ pub(crate) static START_QUERY: Contract = Contract {
 };
 
 pub(crate) static STOP_EVENT_DATA_STORE_INGESTION: Contract = Contract {
+    id: OperationId::StopEventDataStoreIngestion,
     name: "StopEventDataStoreIngestion",
     service: Service::CloudTrail,
     path: "/",
@@ -1092,6 +1146,7 @@ pub(crate) static STOP_EVENT_DATA_STORE_INGESTION: Contract = Contract {
 };
 
 pub(crate) static STOP_IMPORT: Contract = Contract {
+    id: OperationId::StopImport,
     name: "StopImport",
     service: Service::CloudTrail,
     path: "/",
@@ -1107,6 +1162,7 @@ pub(crate) static STOP_IMPORT: Contract = Contract {
 };
 
 pub(crate) static STOP_LOGGING: Contract = Contract {
+    id: OperationId::StopLogging,
     name: "StopLogging",
     service: Service::CloudTrail,
     path: "/",
@@ -1129,6 +1185,7 @@ pub(crate) static STOP_LOGGING: Contract = Contract {
 };
 
 pub(crate) static UPDATE_CHANNEL: Contract = Contract {
+    id: OperationId::UpdateChannel,
     name: "UpdateChannel",
     service: Service::CloudTrail,
     path: "/",
@@ -1150,6 +1207,7 @@ pub(crate) static UPDATE_CHANNEL: Contract = Contract {
 };
 
 pub(crate) static UPDATE_DASHBOARD: Contract = Contract {
+    id: OperationId::UpdateDashboard,
     name: "UpdateDashboard",
     service: Service::CloudTrail,
     path: "/",
@@ -1169,6 +1227,7 @@ pub(crate) static UPDATE_DASHBOARD: Contract = Contract {
 };
 
 pub(crate) static UPDATE_EVENT_DATA_STORE: Contract = Contract {
+    id: OperationId::UpdateEventDataStore,
     name: "UpdateEventDataStore",
     service: Service::CloudTrail,
     path: "/",
@@ -1202,6 +1261,7 @@ pub(crate) static UPDATE_EVENT_DATA_STORE: Contract = Contract {
 };
 
 pub(crate) static UPDATE_TRAIL: Contract = Contract {
+    id: OperationId::UpdateTrail,
     name: "UpdateTrail",
     service: Service::CloudTrail,
     path: "/",

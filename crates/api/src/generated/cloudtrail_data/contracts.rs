@@ -3,9 +3,10 @@
 //! What the model says of each operation.
 
 use crate::error::ErrorCode;
-use crate::operations::{Contract, Service};
+use crate::operations::{Contract, OperationId, Service};
 
 pub(crate) static PUT_AUDIT_EVENTS: Contract = Contract {
+    id: OperationId::PutAuditEvents,
     name: "PutAuditEvents",
     service: Service::CloudTrailData,
     path: "/PutAuditEvents",
