@@ -231,18 +231,15 @@ impl StructColumn {
         }
     }
 
-    /// Members are found by name without regard to case (QRY-243: the columns are lower case).
+    /// Members are found by the spelling of records.
     fn push_json(&mut self, value: Value<'_, '_>) {
         let mut found = [None; STRUCT_MEMBERS_MAX];
         let is_object = value.kind() == JsonKind::Object;
         for member in value.members() {
             let name = member.name();
-            let at = self
-                .members
-                .iter()
-                .position(|(known, _)| known.eq_ignore_ascii_case(&name));
+            let at = self.members.iter().position(|(known, _)| *known == name);
             if let Some(slot) = at.and_then(|at| found.get_mut(at)) {
-                slot.get_or_insert(member.value);
+                *slot = Some(member.value);
             }
         }
         self.valid.push(is_object);

@@ -41,7 +41,7 @@ pub use hot::HotBatch;
 pub use lake::{Lake, LakeStatus, TableStatus};
 pub use live_file::LiveFile;
 pub use lookup::{LookupCursor, LookupEvent, LookupKey, LookupPage, LookupQuery, LookupSource};
-pub use making::{EVENT_HISTORY, INSIGHTS_EVENTS};
+pub use making::{EVENT_HISTORY, INSIGHTS_EVENTS, is_selected};
 pub use objects::{LOCATION_PREFIX, LocalObjects, ObjectError, Objects, key_of, location_of};
 pub use schema::VISIBLE_COLUMNS;
 pub use view::ReadView;

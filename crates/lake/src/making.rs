@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cairn_catalog::lake::{HotObject, TableId};
 use cairn_eventlog::{LogRecord, ReadError, RecordKind};
-use cairn_model::{EventClass, PartitionId, Sequence};
+use cairn_model::{EventClass, PartitionId, Sequence, is_insight_of_store};
 
 use crate::build::{Built, Pending, Poison, build};
 use crate::error::LakeError;
@@ -22,13 +22,20 @@ pub const EVENT_HISTORY: &str = "event-history";
 /// The table of trails' Insights events.
 pub const INSIGHTS_EVENTS: &str = "insights-events";
 
-/// The table that takes events of a class; none if no store selects them.
-fn table_of(class: EventClass) -> Option<&'static str> {
+/// The table that takes an event; none if no store selects it.
+fn table_of(class: EventClass, json: &[u8]) -> Option<&'static str> {
     match class {
         EventClass::Management => Some(EVENT_HISTORY),
+        // OVR-248: those of event data stores are found by SQL only. Insights events are few: a second look is cheap.
+        EventClass::Insight if is_insight_of_store(json) => None,
         EventClass::Insight => Some(INSIGHTS_EVENTS),
         EventClass::Data | EventClass::NetworkActivity => None,
     }
+}
+
+/// Whether a table takes an event of this class and content.
+pub fn is_selected(class: EventClass, json: &[u8]) -> bool {
+    table_of(class, json).is_some()
 }
 
 /// Where a record goes.
@@ -52,7 +59,7 @@ impl Shared {
             Ok(routed) => routed,
             Err(reason) => return Destination::Poison(Poison { record, reason }),
         };
-        let Some(table) = table_of(routed.class) else {
+        let Some(table) = table_of(routed.class, &record.record.body) else {
             return Destination::Unselected;
         };
         let now_ms = self.steady.now_ms();

@@ -11,11 +11,13 @@ use arrow::datatypes::SchemaRef;
 use aws_lc_rs::digest;
 use cairn_eventlog::LogRecord;
 use cairn_model::json::{Document, Value};
-use cairn_model::{AccountId, EventClass, EventTime, PartitionId, Region, RoutingHeader, Sequence};
+use cairn_model::{
+    AccountId, EventClass, EventTime, PartitionId, Region, RoutingHeader, Sequence, destination,
+};
 
 use crate::columns::Column;
 use crate::error::LakeError;
-use crate::schema::{COLUMNS, VISIBLE_COLUMNS};
+use crate::schema::{COLUMNS, VISIBLE_COLUMNS, column_index};
 
 /// The order of rows in every object of a table: account, Region, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,15 +107,19 @@ impl RowBuilder {
         let mut values: [Option<Value<'_, '_>>; VISIBLE_COLUMNS] = [None; VISIBLE_COLUMNS];
         for member in event.document.root().members() {
             if let Some(place) = self.places.of(&member.name()) {
-                values[place].get_or_insert(member.value);
+                values[place] = Some(member.value);
             }
         }
+        // REC-048: every table of today is one of history, which shows no context.
+        let context = values[self.places.event_context].take();
+        let plain = context.and_then(|_| destination::without_context(event.document.text()));
+        let json = plain.as_deref().unwrap_or(event.document.text());
         let (visible, hidden) = self.columns.split_at_mut(VISIBLE_COLUMNS);
         for ((column, name), value) in visible.iter_mut().zip(COLUMNS).zip(values) {
             match name.name {
-                "eventtime" => column.push_number(event.header.event_time.as_micros()),
-                "eventjson" => column.push_text(Some(event.document.text())),
-                "eventjsonchecksum" => column.push_text(Some(&checksum(event.document.text()))),
+                "eventTime" => column.push_number(event.header.event_time.as_micros()),
+                "eventjson" => column.push_text(Some(json)),
+                "eventjsonchecksum" => column.push_text(Some(&checksum(json))),
                 _ => column.push_json(value),
             }
         }
@@ -180,40 +186,34 @@ fn checksum(json: &str) -> String {
     text
 }
 
-/// Finds the visible column of a member's name, whatever its case.
+/// Finds the visible column of a member.
 #[derive(Debug)]
 struct Places {
-    /// Lower-case names in order, with their columns.
-    sorted: Vec<(&'static [u8], usize)>,
+    /// Names as records spell them, in order, with their columns.
+    sorted: Vec<(&'static str, usize)>,
     user_identity: usize,
+    event_context: usize,
 }
-
-/// The longest name of a visible column is shorter than this.
-const NAME_BYTES_MAX: usize = 32;
 
 impl Places {
     fn new() -> Self {
         let visible = COLUMNS[..VISIBLE_COLUMNS].iter().enumerate();
-        let mut sorted: Vec<(&'static [u8], usize)> = visible
-            .map(|(place, column)| (column.name.as_bytes(), place))
+        let mut sorted: Vec<(&'static str, usize)> = visible
+            .map(|(place, column)| (column.name, place))
             .collect();
         sorted.sort_unstable();
-        let user_identity = crate::schema::column_index("useridentity")
-            .expect("the schema has a column useridentity");
+        let place = |name| column_index(name).expect("the schema has this column");
         Self {
             sorted,
-            user_identity,
+            user_identity: place("useridentity"),
+            event_context: place("eventcontext"),
         }
     }
 
     fn of(&self, name: &str) -> Option<usize> {
-        let mut buffer = [0_u8; NAME_BYTES_MAX];
-        let lower = buffer.get_mut(..name.len())?;
-        lower.copy_from_slice(name.as_bytes());
-        lower.make_ascii_lowercase();
         let at = self
             .sorted
-            .binary_search_by(|(known, _)| known.cmp(&&*lower))
+            .binary_search_by(|(known, _)| (*known).cmp(name))
             .ok()?;
         Some(self.sorted[at].1)
     }

@@ -36,7 +36,8 @@ pub(crate) enum Kind {
 /// A column or a member of a struct.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Member {
-    /// Name, lower case.
+    /// As records spell it; the column is named the same in lower case (QRY-243). Members are found by this
+    /// spelling alone: of two that differ in case, one would speak for the other.
     pub(crate) name: &'static str,
     /// Type.
     pub(crate) kind: Kind,
@@ -67,70 +68,70 @@ const fn required(name: &'static str, kind: Kind) -> Member {
 const SESSION_CONTEXT: &[Member] = &[
     member(
         "attributes",
-        Kind::Struct(&[member("creationdate", Kind::Time), text("mfaauthenticated")]),
+        Kind::Struct(&[member("creationDate", Kind::Time), text("mfaAuthenticated")]),
     ),
     member(
-        "sessionissuer",
+        "sessionIssuer",
         Kind::Struct(&[
             text("type"),
-            text("principalid"),
+            text("principalId"),
             text("arn"),
-            text("accountid"),
-            text("username"),
+            text("accountId"),
+            text("userName"),
         ]),
     ),
     member(
-        "webidfederationdata",
-        Kind::Struct(&[text("federatedprovider"), member("attributes", Kind::Map)]),
+        "webIdFederationData",
+        Kind::Struct(&[text("federatedProvider"), member("attributes", Kind::Map)]),
     ),
-    text("sourceidentity"),
-    text("ec2roledelivery"),
-    text("ec2issuedinvpc"),
+    text("sourceIdentity"),
+    text("ec2RoleDelivery"),
+    text("ec2IssuedInVpc"),
 ];
 
 /// `userIdentity` (QRY-251, QRY-252).
 const USER_IDENTITY: &[Member] = &[
     text("type"),
-    text("principalid"),
+    text("principalId"),
     text("arn"),
-    text("accountid"),
-    text("accesskeyid"),
-    text("username"),
-    member("sessioncontext", Kind::Struct(SESSION_CONTEXT)),
+    text("accountId"),
+    text("accessKeyId"),
+    text("userName"),
+    member("sessionContext", Kind::Struct(SESSION_CONTEXT)),
     member(
-        "onbehalfof",
-        Kind::Struct(&[text("userid"), text("identitystorearn")]),
+        "onBehalfOf",
+        Kind::Struct(&[text("userId"), text("identityStoreArn")]),
     ),
     member(
-        "inscopeof",
+        "inScopeOf",
         Kind::Struct(&[
-            text("sourcearn"),
-            text("sourceaccount"),
-            text("issuertype"),
-            text("credentialsissuedto"),
+            text("sourceArn"),
+            text("sourceAccount"),
+            text("issuerType"),
+            text("credentialsIssuedTo"),
         ]),
     ),
-    text("invokedby"),
-    text("identityprovider"),
+    text("invokedBy"),
+    text("identityProvider"),
 ];
 
 /// An entry of `resources` (QRY-249).
 const RESOURCE: Kind = Kind::Struct(&[
-    text("accountid"),
+    text("accountId"),
     text("type"),
-    text("arn"),
-    text("arnprefix"),
+    text("ARN"),
+    text("ARNPrefix"),
 ]);
 
 /// `eventContext` (QRY-254, SEL-214).
 const EVENT_CONTEXT: &[Member] = &[
-    member("requestcontext", Kind::Map),
+    member("requestContext", Kind::Map),
     member(
-        "tagcontext",
+        "tagContext",
         Kind::Struct(&[
-            member("principaltags", Kind::Map),
+            member("principalTags", Kind::Map),
             member(
-                "resourcetags",
+                "resourceTags",
                 Kind::List(&Kind::Struct(&[text("arn"), member("tags", Kind::Map)])),
             ),
         ]),
@@ -139,48 +140,48 @@ const EVENT_CONTEXT: &[Member] = &[
 
 /// All columns in order. The first [`VISIBLE_COLUMNS`] are what queries see.
 pub(crate) const COLUMNS: &[Member] = &[
-    text("eventversion"),
-    member("useridentity", Kind::Struct(USER_IDENTITY)),
-    required("eventtime", Kind::Time),
-    text("eventsource"),
-    text("eventname"),
-    text("awsregion"),
-    text("sourceipaddress"),
-    text("useragent"),
-    text("errorcode"),
-    text("errormessage"),
-    member("requestparameters", Kind::Map),
-    member("responseelements", Kind::Map),
-    member("additionaleventdata", Kind::Map),
-    text("requestid"),
-    text("eventid"),
-    member("readonly", Kind::Flag),
+    text("eventVersion"),
+    member("userIdentity", Kind::Struct(USER_IDENTITY)),
+    required("eventTime", Kind::Time),
+    text("eventSource"),
+    text("eventName"),
+    text("awsRegion"),
+    text("sourceIPAddress"),
+    text("userAgent"),
+    text("errorCode"),
+    text("errorMessage"),
+    member("requestParameters", Kind::Map),
+    member("responseElements", Kind::Map),
+    member("additionalEventData", Kind::Map),
+    text("requestID"),
+    text("eventID"),
+    member("readOnly", Kind::Flag),
     member("resources", Kind::List(&RESOURCE)),
-    text("eventtype"),
-    text("apiversion"),
-    member("managementevent", Kind::Flag),
-    text("recipientaccountid"),
-    text("sharedeventid"),
+    text("eventType"),
+    text("apiVersion"),
+    member("managementEvent", Kind::Flag),
+    text("recipientAccountId"),
+    text("sharedEventID"),
     text("annotation"),
-    text("vpcendpointid"),
-    text("vpcendpointaccountid"),
-    member("serviceeventdetails", Kind::Map),
+    text("vpcEndpointId"),
+    text("vpcEndpointAccountId"),
+    member("serviceEventDetails", Kind::Map),
     member("addendum", Kind::Map),
-    member("edgedevicedetails", Kind::Map),
-    member("insightdetails", Kind::Map),
-    text("eventcategory"),
+    member("edgeDeviceDetails", Kind::Map),
+    member("insightDetails", Kind::Map),
+    text("eventCategory"),
     member(
-        "tlsdetails",
+        "tlsDetails",
         Kind::Struct(&[
-            text("tlsversion"),
-            text("ciphersuite"),
-            text("clientprovidedhostheader"),
+            text("tlsVersion"),
+            text("cipherSuite"),
+            text("clientProvidedHostHeader"),
         ]),
     ),
-    text("sessioncredentialfromconsole"),
+    text("sessionCredentialFromConsole"),
     text("eventjson"),
     text("eventjsonchecksum"),
-    member("eventcontext", Kind::Struct(EVENT_CONTEXT)),
+    member("eventContext", Kind::Struct(EVENT_CONTEXT)),
     required("_partition", Kind::Int),
     required("_sequence", Kind::Long),
     required("_account", Kind::Text),
@@ -208,7 +209,9 @@ const _: () = assert!(
 
 /// The place of a column in a row batch.
 pub(crate) fn column_index(name: &str) -> Option<usize> {
-    COLUMNS.iter().position(|column| column.name == name)
+    COLUMNS
+        .iter()
+        .position(|column| column.name.eq_ignore_ascii_case(name))
 }
 
 /// The Iceberg schema of a new event table.
@@ -232,7 +235,7 @@ pub(crate) fn arrow_schema(schema: &Schema) -> Result<ArrowSchemaRef, LakeError>
             .fields()
             .iter()
             .zip(COLUMNS)
-            .all(|(field, column)| field.name() == column.name);
+            .all(|(field, column)| *field.name() == column.name.to_ascii_lowercase());
     if same {
         Ok(Arc::new(arrow))
     } else {
@@ -305,7 +308,8 @@ impl FieldIds {
             .map(|member| {
                 let id = self.take();
                 let kind = self.kind(member.kind);
-                Arc::new(NestedField::new(id, member.name, kind, member.required))
+                let name = member.name.to_ascii_lowercase();
+                Arc::new(NestedField::new(id, name, kind, member.required))
             })
             .collect()
     }

@@ -119,9 +119,27 @@ pub fn fit(json: &Bytes, limit: DestinationLimit) -> Result<Bytes, TooLarge> {
     Ok(shortened)
 }
 
+/// The event without `eventContext`, which event history, lookups, EventBridge and trails never show (REC-048); none
+/// if it has none. Every other byte stays.
+pub fn without_context(json: &str) -> Option<String> {
+    let members = root_members(json.as_bytes());
+    let at = members
+        .iter()
+        .position(|member| member.name == "eventContext")?;
+    let cut = match (at.checked_sub(1), members.get(at + 1)) {
+        (Some(before), _) => members[before].value.end..members[at].value.end,
+        (None, Some(after)) => members[at].name_start..after.name_start,
+        (None, None) => members[at].name_start..members[at].value.end,
+    };
+    let mut plain = json.to_owned();
+    plain.replace_range(cut, "");
+    Some(plain)
+}
+
 /// A root member: its name, where its value lies, and what stands there instead.
 struct RootMember<'a> {
     name: Cow<'a, str>,
+    name_start: usize,
     value: Range<usize>,
     replacement: Option<String>,
 }
@@ -247,6 +265,7 @@ fn root_members(json: &[u8]) -> Vec<RootMember<'_>> {
         };
         members.push(RootMember {
             name,
+            name_start,
             value: value_start..value_end,
             replacement: None,
         });

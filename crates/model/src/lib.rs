@@ -18,4 +18,5 @@ pub use header::{EventClass, HeaderError, ResourceReference, RoutingHeader};
 pub use identifiers::{AccountId, AccountIdError, PartitionId, Region, RegionError, Sequence};
 pub use record::{
     CanonicalEvent, Completion, EVENT_BYTES_MAX, EventVersion, RecordError, canonicalize,
+    is_insight_of_store,
 };

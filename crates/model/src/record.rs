@@ -18,6 +18,7 @@ mod members;
 mod version;
 
 pub use error::RecordError;
+pub use insight::is_insight_of_store;
 pub use version::EventVersion;
 
 use members::RecordMembers;

@@ -28,9 +28,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use cairn_eventlog::{AppendError, EventLog, LogRecord, NewRecord, ReadError, RecordKind};
 
+use cairn_lake::is_selected;
 use cairn_model::{
-    AccountId, CanonicalEvent, Completion, EventClass, PartitionId, RecordError, RoutingHeader,
-    Sequence, canonicalize,
+    AccountId, CanonicalEvent, Completion, PartitionId, RecordError, RoutingHeader, Sequence,
+    canonicalize,
 };
 use cairn_platform::{Clock, Entropy};
 use tokio::sync::watch;
@@ -48,7 +49,8 @@ const REBUILD_READ_BYTES: usize = 4 << 20;
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     identity: Identity,
-    class: EventClass,
+    /// Whether a store takes it; the others are logged and counted only.
+    selected: bool,
     record: NewRecord,
 }
 
@@ -57,7 +59,7 @@ pub(crate) struct Prepared {
 pub(crate) enum Outcome {
     /// It is durable.
     Accepted {
-        /// False if no store selects events of its class, so that it is logged and counted only.
+        /// False if no store selects it, so that it is logged and counted only.
         selected: bool,
     },
     /// It was durable before; this is its second acknowledgement.
@@ -144,9 +146,10 @@ impl Doors {
             for (index, verdict) in open.iter().copied().zip(verdicts) {
                 outcomes[index] = match verdict {
                     Verdict::Fresh => events[index].take().map(|event| {
-                        let selected = is_selected(event.class);
                         records.push(event.record);
-                        Outcome::Accepted { selected }
+                        Outcome::Accepted {
+                            selected: event.selected,
+                        }
                     }),
                     Verdict::Duplicate => Some(Outcome::Duplicate),
                     Verdict::Conflict => Some(Outcome::Conflict),
@@ -256,7 +259,7 @@ impl Preparer {
         event.header.encode(&mut header);
         Prepared {
             identity: self.identify(&event.header, &event.json),
-            class: event.header.class,
+            selected: is_selected(event.header.class, &event.json),
             record: NewRecord {
                 kind: RecordKind::Event,
                 header: Bytes::from(header),
@@ -270,7 +273,7 @@ impl Preparer {
     pub(crate) fn restore(&self, header: Vec<u8>, body: Vec<u8>) -> Option<Prepared> {
         let decoded = RoutingHeader::decode(&header).ok()?;
         let identity = self.identify(&decoded, &body);
-        let class = decoded.class;
+        let selected = is_selected(decoded.class, &body);
         let record = NewRecord {
             kind: RecordKind::Event,
             header: Bytes::from(header),
@@ -279,7 +282,7 @@ impl Preparer {
         };
         Some(Prepared {
             identity,
-            class,
+            selected,
             record,
         })
     }
@@ -326,14 +329,5 @@ impl Prepared {
     pub(crate) fn bytes(&self) -> u64 {
         let bytes = self.record.header.len() + self.record.body.len();
         u64::try_from(bytes).unwrap_or(u64::MAX)
-    }
-}
-
-/// Event history takes management events, its twin table Insights events; other classes wait for event
-/// data stores and trails, which select them.
-fn is_selected(class: EventClass) -> bool {
-    match class {
-        EventClass::Management | EventClass::Insight => true,
-        EventClass::Data | EventClass::NetworkActivity => false,
     }
 }

@@ -20,6 +20,7 @@ pub mod query_protocol;
 pub mod sts;
 
 mod doors;
+mod recorded_time;
 
 mod background;
 mod error;

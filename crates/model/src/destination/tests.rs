@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 
-use super::{DestinationLimit, KB, fit};
+use super::{DestinationLimit, KB, fit, without_context};
 
 const KB256: DestinationLimit = DestinationLimit::Kb256;
 const MB1: DestinationLimit = DestinationLimit::Mb1;
@@ -253,4 +253,29 @@ fn what_is_not_an_event_is_left_alone() {
         let padded: Bytes = format!("{text}{}", " ".repeat(2 * KB)).into();
         assert_eq!(fit(&padded, KB256).as_ref(), Ok(&padded), "{text}");
     }
+}
+
+// Proves: REC-048, SEL-215
+#[test]
+fn an_event_without_its_context_is_the_same_in_every_other_byte() {
+    let context = r#"{"requestContext":{"aws:a":"\"}"},"tagContext":{}}"#;
+    let check = |with: &str, without: &str| {
+        let with = with.replace("CONTEXT", context);
+        assert_eq!(without_context(&with).as_deref(), Some(without));
+    };
+    check(
+        r#"{"a":1,"eventContext":CONTEXT,"b":2}"#,
+        r#"{"a":1,"b":2}"#,
+    );
+    check(r#"{"a":1 , "eventContext" : CONTEXT }"#, r#"{"a":1 }"#);
+    check(r#"{ "eventContext":CONTEXT, "b":[2]}"#, r#"{ "b":[2]}"#);
+    check(r#"{"eventContext":CONTEXT}"#, "{}");
+    check(
+        r#"{"a":1,"event\u0043ontext":null,"b":2}"#,
+        r#"{"a":1,"b":2}"#,
+    );
+    assert_eq!(
+        without_context(r#"{"a":{"eventContext":1},"eventcontext":2}"#),
+        None
+    );
 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::json::Value;
+use crate::json::{Document, Value};
 
 use super::error::RecordError;
 use super::members::{Subject, name, object, optional_text};
@@ -129,6 +129,12 @@ impl<'a> Finding<'_, 'a> {
             error_code,
         })
     }
+}
+
+/// Whether an Insights event has the layout of event data stores. Such events belong to the store that its source
+/// store names; no lookup shows them (OVR-248).
+pub fn is_insight_of_store(json: &[u8]) -> bool {
+    Document::parse(json).is_ok_and(|document| document.root().get("insightDetails").is_none())
 }
 
 fn required<'a>(

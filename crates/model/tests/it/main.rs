@@ -2,6 +2,8 @@
 
 /// Cutting batches into events.
 mod batch;
+/// Example records of every kind, from `tests/corpus/examples`.
+mod examples;
 /// What every parser of foreign bytes must do with any bytes at all, and with the fuzzers' saved inputs.
 mod foreign_bytes;
 /// The stored form of routing headers.

@@ -169,7 +169,8 @@ impl ServiceEvent<'_> {
             "eventSource": self.event_source,
             "eventName": self.event_name,
             "awsRegion": self.region,
-            "sourceIPAddress": self.event_source,
+            // REC-015, REC-017: nobody called from anywhere, and the agent is the component that acted.
+            "sourceIPAddress": "AWS Internal",
             "userAgent": self.event_source,
             "requestParameters": null,
             "responseElements": null,

@@ -5,6 +5,8 @@ use cairn_api::shape::{Kind, Shape};
 use chrono::DateTime;
 use serde_json::{Map, Value};
 
+use crate::recorded_time::TimeForm;
+
 /// SEC-022: what stands in the place of secret material.
 const REMOVED: &str = "<sensitiveDataRemoved>";
 
@@ -67,11 +69,10 @@ fn convert(shape: &Shape, value: &Value, path: &mut Vec<String>, sensitive: &[&s
     }
 }
 
-/// The form of times inside request and response (SEC-024): `Jul 19, 2023 9:25:09 PM`.
 fn written_time(seconds: f64) -> Option<String> {
     let time = cairn_api::Timestamp::from_seconds(seconds)?;
     let time = DateTime::from_timestamp_micros(time.as_micros())?;
-    Some(time.format("%b %-d, %Y %-I:%M:%S %p").to_string())
+    Some(TimeForm::Others.write(time))
 }
 
 #[cfg(test)]
@@ -100,11 +101,12 @@ mod tests {
             json!({
                 "lookupAttributes": [{"attributeKey": "EventName", "attributeValue": "A"}],
                 "maxResults": 5,
-                "startTime": "Jul 19, 2023 9:25:09 PM",
+                "startTime": "Jul 19, 2023, 9:25:09 PM",
             }),
         );
     }
 
+    // Proves: SEC-022
     #[test]
     fn sensitive_members_are_replaced() {
         let operation = find(Service::CloudTrail, "LookupEvents").expect("it is in the table");

@@ -217,6 +217,7 @@ impl Context<'_> {
         parameters: Value,
         error: QueryError,
     ) -> QueryError {
+        let parameters = operation.refused_parameters(parameters, error.code);
         let refused = Some((error.recorded_code(), error.message.as_str()));
         let events = self.events(operation, parameters, Value::Null, refused, None);
         match recording::append(self.server, events).await {

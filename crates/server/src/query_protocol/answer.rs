@@ -9,6 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 use super::operation::QueryOperation;
+use crate::recorded_time::TimeForm;
 
 /// RFC 3986's unreserved characters stay; IAM encodes documents so in answers (SEC-026).
 const DOCUMENT_ENCODING: &AsciiSet = &NON_ALPHANUMERIC
@@ -156,7 +157,9 @@ impl QueryAnswer {
     /// or that answers nothing (SEC-025).
     pub fn response_elements(&self, operation: &QueryOperation) -> Value {
         match &self.result {
-            Some(result) if operation.records_answer => recorded_structure(result),
+            Some(result) if operation.records_answer => {
+                recorded_structure(result, operation.service.time_form())
+            }
             _ => Value::Null,
         }
     }
@@ -223,16 +226,24 @@ fn write_shape(xml: &mut String, name: &str, shape: &Shape) {
 }
 
 /// None for a secret.
-fn recorded(shape: &Shape) -> Option<Value> {
+fn recorded(shape: &Shape, times: TimeForm) -> Option<Value> {
     Some(match shape {
         Shape::Secret(_) => return None,
         Shape::Text(text) => Value::String(text.clone()),
-        Shape::Time(millis) => Value::String(recorded_time(*millis)),
+        Shape::Time(millis) => {
+            let time = DateTime::from_timestamp_millis(*millis).unwrap_or_default();
+            Value::String(times.write(time))
+        }
         Shape::Number(number) => Value::from(*number),
         Shape::Flag(flag) => Value::Bool(*flag),
         Shape::Document(document) => Value::String(encoded(document)),
-        Shape::Structure(fields) => recorded_structure(fields),
-        Shape::List(items) => Value::Array(items.iter().filter_map(recorded).collect()),
+        Shape::Structure(fields) => recorded_structure(fields, times),
+        Shape::List(items) => Value::Array(
+            items
+                .iter()
+                .filter_map(|item| recorded(item, times))
+                .collect(),
+        ),
         Shape::Numbers(entries) => Value::Object(
             entries
                 .iter()
@@ -242,10 +253,10 @@ fn recorded(shape: &Shape) -> Option<Value> {
     })
 }
 
-fn recorded_structure(fields: &Fields) -> Value {
+fn recorded_structure(fields: &Fields, times: TimeForm) -> Value {
     let mut members = Map::new();
     for (name, shape) in &fields.0 {
-        if let Some(value) = recorded(shape) {
+        if let Some(value) = recorded(shape, times) {
             members.insert(lower_camel(name), value);
         }
     }
@@ -267,10 +278,4 @@ fn iso_time(millis: i64) -> String {
     DateTime::from_timestamp_millis(millis)
         .unwrap_or_default()
         .to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-/// The form of times inside `responseElements` of IAM's records: `Jul 19, 2023 9:25:09 PM` (SEC-024).
-fn recorded_time(millis: i64) -> String {
-    let time = DateTime::from_timestamp_millis(millis).unwrap_or_default();
-    time.format("%b %-d, %Y %-I:%M:%S %p").to_string()
 }

@@ -14,6 +14,7 @@ use super::answer::QueryAnswer;
 use super::error::{QueryError, QueryErrorCode};
 use super::input::QueryInput;
 use super::parameters::Parameter;
+use crate::recorded_time::TimeForm;
 use crate::sts::SessionFacts;
 
 /// A service that speaks the Query protocol.
@@ -51,6 +52,14 @@ impl QueryService {
         match self {
             Self::Iam => true,
             Self::Sts | Self::Cairn => false,
+        }
+    }
+
+    /// How its records write times.
+    pub(crate) fn time_form(self) -> TimeForm {
+        match self {
+            Self::Iam => TimeForm::Iam,
+            Self::Sts | Self::Cairn => TimeForm::Others,
         }
     }
 
@@ -237,6 +246,15 @@ impl QueryOperation {
     /// `requestParameters` of the record.
     pub fn request_parameters(&self, input: &QueryInput) -> Value {
         input.recorded(self)
+    }
+
+    /// `requestParameters` of the record of a refused call: the call's own (SEC-027), but null where STS
+    /// forbids it, as its real records show.
+    pub(crate) fn refused_parameters(&self, parameters: Value, code: QueryErrorCode) -> Value {
+        match (self.service, code) {
+            (QueryService::Sts, QueryErrorCode::AccessDenied) => Value::Null,
+            _ => parameters,
+        }
     }
 
     /// Every question that must be answered yes before the operation runs; none means that it is never

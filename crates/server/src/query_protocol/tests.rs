@@ -396,7 +396,7 @@ fn texts_survive_xml_whatever_they_hold() {
     assert!(xml.contains("&lt;/Arn&gt;&lt;Arn&gt;&amp;amp;\u{fffd}\u{fffd}&#xD;&quot;é\u{fffd}"));
 }
 
-// Proves: SEC-022, SEC-024
+// Proves: SEC-024
 #[test]
 fn the_record_of_an_answer_has_no_secret_and_its_own_form_of_time() {
     let create_key = QueryService::Iam

@@ -121,7 +121,7 @@ async fn an_assumed_role_is_answered_and_recorded_without_its_secret() {
             "credentials": {
                 "accessKeyId": outcome.text("AccessKeyId"),
                 "sessionToken": outcome.text("SessionToken"),
-                "expiration": "Jul 19, 2023 10:25:09 PM",
+                "expiration": "Jul 19, 2023, 10:25:09 PM",
             },
             "assumedRoleUser": {
                 "assumedRoleId": outcome.text("AssumedRoleId"),

@@ -234,7 +234,7 @@ fn long_texts_are_cut_at_a_character() {
     assert_eq!(json["userAgent"], "é".repeat(512));
 }
 
-// Proves: REC-124, REC-125
+// Proves: REC-015, REC-017, REC-124, REC-125
 #[test]
 fn own_service_events_are_acceptable_to_the_door() {
     let event = ServiceEvent {
@@ -254,4 +254,7 @@ fn own_service_events_are_acceptable_to_the_door() {
     let event = cairn_model::canonicalize(&json, &mut completion).expect("it is valid");
     assert_eq!(event.json, json, "nothing had to be added");
     assert_eq!(event.header.event_type, "AwsServiceEvent");
+    let record: Value = serde_json::from_slice(&event.json).expect("it is JSON");
+    assert_eq!(record["sourceIPAddress"], "AWS Internal");
+    assert_eq!(record["userAgent"], "cloudtrail.amazonaws.com");
 }
