@@ -3,8 +3,10 @@
 //! stored once; other content under the same ID is refused.
 //!
 //! A key is account, Region and event ID. Keys are remembered for a window of time or a number of keys,
-//! whichever is less, in two generations of which the older is dropped whole. After a restart the keys
-//! come from the log itself, which is why the log keeps what this reader has not let go.
+//! whichever is less, the oldest forgotten first. After a restart the keys come from the log itself,
+//! which is why the log keeps what this reader has not let go.
+
+mod recent_keys;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -18,6 +20,7 @@ use cairn_platform::{Clock, Entropy};
 use tokio::sync::watch;
 
 use crate::config::DeduplicationConfig;
+use recent_keys::RecentKeys;
 
 /// The log reader that keeps what this remembers.
 pub(crate) const READER: &str = "deduplication";
@@ -75,24 +78,8 @@ pub(crate) struct Deduplication {
 
 #[derive(Debug, Default)]
 struct Memory {
-    current: Generation,
-    previous: Generation,
+    recent: RecentKeys,
     in_flight: Map<InFlight>,
-}
-
-#[derive(Debug, Default)]
-struct Generation {
-    keys: Map<Remembered>,
-    /// The first log sequence whose key may be here.
-    start: Option<Sequence>,
-    began_s: u64,
-}
-
-/// 12 bytes without padding: millions of these are kept.
-#[derive(Clone, Copy, Debug)]
-struct Remembered {
-    content: [u8; 8],
-    time_s: [u8; 4],
 }
 
 #[derive(Debug)]
@@ -102,6 +89,17 @@ struct InFlight {
 }
 
 type Map<V> = HashMap<EventKey, V, BuildHasherDefault<TakeKey>>;
+
+impl EventKey {
+    fn hash(&self) -> u64 {
+        first_eight(&self.0).map_or(0, u64::from_le_bytes)
+    }
+
+    /// One of 256 parts of all keys, by a byte that `hash` does not use.
+    fn shard(&self) -> usize {
+        usize::from(self.0[15])
+    }
+}
 
 impl std::hash::Hash for EventKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -211,14 +209,8 @@ impl Deduplication {
         for identity in &keys {
             memory.in_flight.remove(&identity.key);
         }
-        let mut released = None;
-        if let Some(range) = appended {
-            for identity in &keys {
-                memory.remember(identity, now_s);
-            }
-            memory.current.note_start(range.start);
-            released = memory.turn_over(&self.config, now_s);
-        }
+        let released = appended
+            .and_then(|range| memory.remember(&keys, range.start, now_s, now_s, &self.config));
         drop(memory);
         // Nobody waiting is no failure.
         let _ = settled.send(true);
@@ -231,16 +223,15 @@ impl Deduplication {
             return;
         }
         let now_s = self.now_s();
-        let mut memory = self.lock();
-        memory.remember(identity, now_s.saturating_sub(age.as_secs()));
-        memory.current.note_start(sequence);
-        memory.turn_over(&self.config, now_s);
+        let time_s = now_s.saturating_sub(age.as_secs());
+        let identity = std::slice::from_ref(identity);
+        self.lock()
+            .remember(identity, sequence, time_s, now_s, &self.config);
     }
 
     /// Keys held now.
     pub(crate) fn keys(&self) -> usize {
-        let memory = self.lock();
-        memory.current.keys.len() + memory.previous.keys.len()
+        self.lock().recent.len()
     }
 
     /// The most records that are worth reading at the start.
@@ -278,10 +269,7 @@ impl Memory {
             }
             return Verdict::Wait(in_flight.settled.clone());
         }
-        let generations = [&self.current, &self.previous];
-        let remembered = generations
-            .iter()
-            .find_map(|held| held.keys.get(&identity.key));
+        let remembered = self.recent.get(&identity.key);
         match remembered {
             Some(known) if now_s.saturating_sub(known.time_s()) <= window.as_secs() => {
                 same(&known.content)
@@ -290,46 +278,18 @@ impl Memory {
         }
     }
 
-    fn remember(&mut self, identity: &Identity, time_s: u64) {
-        let time_s = u32::try_from(time_s).unwrap_or(u32::MAX).to_le_bytes();
-        self.current.keys.insert(
-            identity.key,
-            Remembered {
-                content: identity.content,
-                time_s,
-            },
-        );
-    }
-
-    /// Begins a new generation when the current one is full or as old as the window.
-    fn turn_over(&mut self, config: &DeduplicationConfig, now_s: u64) -> Option<Sequence> {
-        if self.current.began_s == 0 {
-            self.current.began_s = now_s;
-        }
-        let is_full = self.current.keys.len() >= config.keys_max.div_ceil(2);
-        let is_old = now_s - self.current.began_s > config.window.as_secs();
-        if !is_full && !is_old {
-            return None;
-        }
-        let fresh = Generation {
-            began_s: now_s,
-            ..Generation::default()
-        };
-        self.previous = std::mem::replace(&mut self.current, fresh);
-        self.previous.start
-    }
-}
-
-impl Generation {
-    /// Batches settle in any order: the lowest start counts.
-    fn note_start(&mut self, sequence: Sequence) {
-        self.start = Some(self.start.map_or(sequence, |start| start.min(sequence)));
-    }
-}
-
-impl Remembered {
-    fn time_s(self) -> u64 {
-        u64::from(u32::from_le_bytes(self.time_s))
+    /// Adds identities whose records begin at `start` in the log, and forgets what is too much.
+    fn remember(
+        &mut self,
+        identities: &[Identity],
+        start: Sequence,
+        time_s: u64,
+        now_s: u64,
+        config: &DeduplicationConfig,
+    ) -> Option<Sequence> {
+        let (keys_max, window) = (config.keys_max, config.window);
+        self.recent.extend(identities, start, time_s, window);
+        self.recent.trim(keys_max, window, now_s)
     }
 }
 

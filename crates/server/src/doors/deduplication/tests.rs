@@ -113,23 +113,36 @@ async fn a_second_batch_waits_for_the_first_and_learns_how_it_ended() {
     }
 }
 
+// Proves: P1
 #[test]
-fn memory_is_bounded_and_the_log_may_forget_what_is_forgotten() {
-    let fixture = Fixture::new(100);
+fn exactly_the_configured_number_is_known_and_the_log_may_forget_the_rest() {
+    let keys_max = 10_000;
+    let fixture = Fixture::new(keys_max);
     let mut released = Vec::new();
-    for sequence in 0..1000 {
-        let event = [fixture.identity(&format!("event-{sequence}"), "{}")];
-        let (_, reservation) = fixture.memory.admit(&event);
-        let range = Sequence(sequence)..Sequence(sequence + 1);
+    let batch_events = 500;
+    for first in (0..50_000).step_by(batch_events) {
+        let ids = first..first + batch_events;
+        let batch: Vec<Identity> = ids
+            .map(|number| fixture.identity(&format!("event-{number}"), "{}"))
+            .collect();
+        let (verdicts, reservation) = fixture.memory.admit(&batch);
+        assert!(verdicts.iter().all(|verdict| name(verdict) == "fresh"));
+        let start = Sequence(u64::try_from(first).expect("a small number"));
+        let range = start..start.plus(500);
         released.extend(fixture.memory.settle(reservation, Some(range)));
-        assert!(fixture.memory.keys() <= 100);
+        assert!(fixture.memory.keys() <= keys_max);
     }
-    // At each turn the generation before the last is forgotten; the last 50 at least are known.
-    assert_eq!(released.first(), Some(&Sequence(0)));
-    assert_eq!(released.last(), Some(&Sequence(950)));
+    assert_eq!(fixture.memory.keys(), keys_max);
     assert!(released.is_sorted());
-    assert_eq!(fixture.send("event-960", "{}", 1000), "duplicate");
-    assert_eq!(fixture.send("event-10", "{}", 1000), "fresh");
+    // The records of what is known are kept, and not many more.
+    let kept = 50_000 - released.last().expect("the log may forget").0;
+    assert!((10_000..10_000 + 4_096 + 500).contains(&kept), "{kept}");
+    let known: Vec<Identity> = (40_000..50_000)
+        .map(|number| fixture.identity(&format!("event-{number}"), "{}"))
+        .collect();
+    let (verdicts, _) = fixture.memory.admit(&known);
+    assert!(verdicts.iter().all(|verdict| name(verdict) == "duplicate"));
+    assert_eq!(fixture.send("event-39999", "{}", 50_000), "fresh");
 }
 
 #[test]
