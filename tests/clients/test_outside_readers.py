@@ -1,4 +1,6 @@
-"""pyiceberg and DuckDB open event history through the bucket endpoint and count as we do."""
+"""pyiceberg and DuckDB open event history through the bucket endpoint and count as we do, and every
+request of theirs is in the event log.
+"""
 
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from pyiceberg.table import StaticTable
 
 from harness.events import EventMaker
 from harness.ledger import Ledger
+from harness.log_events import logged_events
 from harness.oracle import HISTORY, LOCATION_PREFIX, Oracle
 from harness.producer import Producer
 from harness.server import REGION
@@ -43,6 +46,30 @@ def metadata_location(oracle: Oracle) -> str:
     return LOCATION_PREFIX + oracle.state(HISTORY).metadata
 
 
+def check_reads_are_recorded(server, key: str) -> None:
+    """As many events as answers, each of the reader, one of them of the table's metadata."""
+    # Producers' events of S3 tell of other buckets.
+    events = [
+        event
+        for event in logged_events(server.data_dir, "s3.amazonaws.com")
+        if event["requestParameters"].get("bucketName") == "cairn-lake"
+    ]
+    reads = [event for event in events if event["eventName"] in ("GetObject", "HeadObject")]
+    answered = sum(
+        count
+        for name, count in server.metrics().items()
+        if name.startswith("cairn_requests_total{service=\"s3\"")
+    )
+    assert len(events) == answered > 0
+    assert key in {event["requestParameters"]["key"] for event in reads}
+    assert any(event["requestParameters"]["key"].endswith(".parquet") for event in reads)
+    for event in events:
+        assert event["userIdentity"]["accessKeyId"] == server.credentials.access_key_id
+        assert event["sourceIPAddress"] == "127.0.0.1"
+        assert event["requestParameters"]["bucketName"] == "cairn-lake"
+
+
+# Proves: SEL-022, REC-023
 def test_pyiceberg_counts_the_same_rows(committed):
     server, oracle = committed
     keys = server.credentials
@@ -65,6 +92,7 @@ def test_pyiceberg_counts_the_same_rows(committed):
     ours = {event.event_id for event in oracle.committed_events(HISTORY, oracle.state(HISTORY))}
     assert len(ours) >= EVENTS
     assert set(identifiers) <= ours, "rows that a direct reading does not show"
+    check_reads_are_recorded(server, oracle.state(HISTORY).metadata)
 
 
 def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -75,6 +103,7 @@ def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     connection.load_extension(str(file))
 
 
+# Proves: SEL-022, REC-023
 def test_duckdb_counts_the_same_rows(committed):
     server, oracle = committed
     keys = server.credentials
@@ -98,6 +127,7 @@ def test_duckdb_counts_the_same_rows(committed):
         [metadata_location(oracle)],
     ).fetchone()
     assert newest is not None
+    check_reads_are_recorded(server, oracle.state(HISTORY).metadata)
 
 
 def test_the_bucket_is_closed_to_strangers_and_to_writers(committed):

@@ -231,8 +231,10 @@ def joint_problems(ranges: list[tuple[int, int]]) -> list[str]:
 
 def own_call(event: StoredEvent) -> bool:
     """Whether the event tells of a call to the server itself."""
-    sources = (b"cloudtrail.amazonaws.com", b"iam.amazonaws.com", b"sts.amazonaws.com")
-    return any(b'"eventSource":"' + source + b'"' in event.json for source in sources)
+    sources = (b"cloudtrail", b"iam", b"s3", b"sts")
+    return any(
+        b'"eventSource":"' + source + b'.amazonaws.com"' in event.json for source in sources
+    )
 
 
 def rows(batch: pyarrow.Table) -> list[StoredEvent]:

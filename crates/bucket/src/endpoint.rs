@@ -1,19 +1,22 @@
-//! The endpoint as an HTTP service: one authentication before anything is routed, then S3's protocol.
+//! The endpoint as an HTTP service: one authentication before anything is routed, then S3's protocol,
+//! then the gatekeeper's note of what came of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::{Method, Request, Response, header};
+use http_body::Body as _;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, HttpError, S3Error, s3_error};
 
-use crate::gatekeeper::{Gatekeeper, RequestHead};
+use crate::gatekeeper::{Caller, Gatekeeper, Outcome, RequestHead};
+use crate::operation::Access;
 use crate::read_only::{ReadOnlyBucket, denied};
 use crate::stored_objects::StoredObjects;
 
 /// Serves one folder as one read-only bucket.
 ///
 /// **Invariant.** No request reaches S3's router unless the gatekeeper has authenticated it, and no
-/// object or listing leaves unless the gatekeeper has authorized the caller for it.
+/// object or listing leaves unless the gatekeeper has authorized the caller for it and taken note.
 #[derive(Clone, Debug)]
 pub struct ReadOnlyEndpoint {
     gatekeeper: Arc<dyn Gatekeeper>,
@@ -47,20 +50,85 @@ impl ReadOnlyEndpoint {
             method: &parts.method,
             uri: &parts.uri,
             headers: &parts.headers,
+            extensions: &parts.extensions,
         };
         let caller = match self.gatekeeper.authenticate(head).await {
             Ok(caller) => caller,
             Err(reason) => return answer(denied(&reason)),
         };
-        if !matches!(parts.method, Method::GET | Method::HEAD) {
-            return answer(s3_error!(MethodNotAllowed, "This bucket is read-only"));
+        let asked = Access::of(&parts.method, &parts.uri, &parts.headers);
+        let method = parts.method.clone();
+        let visit = Arc::new(Visit {
+            caller,
+            admitted: OnceLock::new(),
+        });
+        let response = if matches!(method, Method::GET | Method::HEAD) {
+            // Verified above. The protocol layer has no keys, so it must not try to verify again.
+            parts.headers.remove(header::AUTHORIZATION);
+            parts.uri = without_signature(&parts.uri);
+            parts.extensions.insert(Arc::clone(&visit));
+            self.service.call(Request::from_parts(parts, body)).await?
+        } else {
+            answer(s3_error!(MethodNotAllowed, "This bucket is read-only"))?
+        };
+        // What S3's router made of the request, if it came that far, is what happened.
+        let access = visit.admitted.get().or(asked.as_ref());
+        let outcome = outcome(&method, &response);
+        let noted = self.gatekeeper.witness(&visit.caller, access, &outcome);
+        match noted.await {
+            Ok(()) => Ok(response),
+            Err(reason) => answer(denied(&reason)),
         }
-        // Verified above. The protocol layer has no keys, so it must not try to verify again.
-        parts.headers.remove(header::AUTHORIZATION);
-        parts.uri = without_signature(&parts.uri);
-        parts.extensions.insert(caller);
-        self.service.call(Request::from_parts(parts, body)).await
     }
+}
+
+/// What the endpoint and the protocol layer tell each other about a request.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    pub(crate) caller: Caller,
+    /// What the caller was, or was not, authorized for.
+    pub(crate) admitted: OnceLock<Access>,
+}
+
+fn outcome(method: &Method, response: &Response<Body>) -> Outcome {
+    let status = response.status();
+    let body_bytes = if method == Method::HEAD {
+        0
+    } else {
+        let announced = response.headers().get(header::CONTENT_LENGTH);
+        announced
+            .and_then(|length| length.to_str().ok()?.parse().ok())
+            .or_else(|| response.body().size_hint().exact())
+            .unwrap_or_default()
+    };
+    let error = (status.as_u16() >= 400).then(|| {
+        let body = response.body().bytes().unwrap_or_default();
+        let text = String::from_utf8_lossy(&body);
+        let code = element(&text, "Code").unwrap_or_else(|| status.as_str().to_owned());
+        (code, element(&text, "Message").unwrap_or_default())
+    });
+    Outcome {
+        status: status.as_u16(),
+        error,
+        body_bytes,
+    }
+}
+
+/// The text of an element of S3's flat error documents.
+fn element(xml: &str, name: &str) -> Option<String> {
+    let rest = xml.split_once(&format!("<{name}>"))?.1;
+    let text = rest.split_once(&format!("</{name}>"))?.0;
+    let mut plain = text.to_owned();
+    for (entity, character) in [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&amp;", "&"),
+    ] {
+        plain = plain.replace(entity, character);
+    }
+    Some(plain)
 }
 
 fn answer(error: S3Error) -> Result<Response<Body>, HttpError> {

@@ -1,12 +1,15 @@
-//! Who may read. The endpoint asks a gatekeeper, which the server implements with its one
-//! authentication layer and policy evaluation (R20); this crate decides nothing about identities.
+//! Who may read, and who did. The endpoint asks a gatekeeper, which the server implements with its one
+//! authentication layer, policy evaluation (R20) and event log; this crate decides nothing about
+//! identities and keeps no record of its own.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::{HeaderMap, Method, Uri};
+use http::{Extensions, HeaderMap, Method, Uri};
+
+use crate::operation::Access;
 
 /// What was signed of a request without a body.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +20,8 @@ pub struct RequestHead<'a> {
     pub uri: &'a Uri,
     /// All headers.
     pub headers: &'a HeaderMap,
+    /// What the listener attached to the request: peer, TLS, whatever the gatekeeper wants to know.
+    pub extensions: &'a Extensions,
 }
 
 /// An authenticated caller; opaque here, the gatekeeper's own type inside.
@@ -51,7 +56,18 @@ pub struct Denied {
     pub message: String,
 }
 
-/// Authenticates and authorizes requests to the endpoint.
+/// How a request was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The HTTP status.
+    pub status: u16,
+    /// S3's error code and message, if it is an error.
+    pub error: Option<(String, String)>,
+    /// Bytes of the answer's body, as announced to the client.
+    pub body_bytes: u64,
+}
+
+/// Authenticates, authorizes and witnesses requests to the endpoint.
 #[async_trait]
 pub trait Gatekeeper: Send + Sync + fmt::Debug {
     /// Verifies the request's signature. Every request passes here before it is routed.
@@ -63,5 +79,15 @@ pub trait Gatekeeper: Send + Sync + fmt::Debug {
         caller: &Caller,
         action: &'static str,
         resource_arn: &str,
+    ) -> Result<(), Denied>;
+
+    /// Takes note of a request that was authenticated, whatever came of it, before the first byte of
+    /// its answer leaves. `access` is `None` if the request resembles no operation of S3. With an
+    /// `Err`, the client gets that instead of the answer.
+    async fn witness(
+        &self,
+        caller: &Caller,
+        access: Option<&Access>,
+        outcome: &Outcome,
     ) -> Result<(), Denied>;
 }

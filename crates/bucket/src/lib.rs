@@ -6,10 +6,12 @@
 mod endpoint;
 mod gatekeeper;
 mod listing;
+mod operation;
 mod read_only;
 mod stored_objects;
 
 pub use endpoint::ReadOnlyEndpoint;
-pub use gatekeeper::{Caller, Denied, Gatekeeper, RequestHead};
+pub use gatekeeper::{Caller, Denied, Gatekeeper, Outcome, RequestHead};
+pub use operation::{Access, Operation, Plane};
 pub use s3s::Body;
 pub use stored_objects::{ObjectKey, ObjectKeyError, StoredObjects, StoredObjectsError};

@@ -12,8 +12,10 @@ use futures::stream::{self, Stream};
 use s3s::dto;
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
-use crate::gatekeeper::{Caller, Denied, Gatekeeper};
+use crate::endpoint::Visit;
+use crate::gatekeeper::{Denied, Gatekeeper};
 use crate::listing::{self, Listing, ListingRequest, PAGE_ENTRIES_MAX};
+use crate::operation::{Access, Operation, Plane};
 use crate::stored_objects::{
     ObjectFacts, ObjectKey, StoredObject, StoredObjects, StoredObjectsError,
 };
@@ -39,33 +41,35 @@ impl fmt::Debug for ReadOnlyBucket {
 }
 
 impl ReadOnlyBucket {
+    /// Lets a request through that the caller is authorized for, and remembers for the record what
+    /// it was about.
     async fn admit<T>(
         &self,
         request: &S3Request<T>,
-        bucket: &str,
         action: &'static str,
-        key: Option<&str>,
+        access: Access,
     ) -> S3Result<()> {
-        // The endpoint puts the caller there after authentication; without one, nothing is served.
-        let caller = request
+        // The endpoint puts the visit there after authentication; without one, nothing is served.
+        let visit = request
             .extensions
-            .get::<Caller>()
+            .get::<Arc<Visit>>()
             .ok_or_else(|| s3_error!(AccessDenied))?;
-        let resource = match key {
-            Some(key) => format!("arn:aws:s3:::{bucket}/{key}"),
-            None => format!("arn:aws:s3:::{bucket}"),
+        let access = visit.admitted.get_or_init(|| access);
+        let resource = match (&access.bucket, &access.key) {
+            (Some(bucket), Some(key)) => format!("arn:aws:s3:::{bucket}/{key}"),
+            (Some(bucket), None) => format!("arn:aws:s3:::{bucket}"),
+            (None, _) => "arn:aws:s3:::*".to_owned(),
         };
         self.gatekeeper
-            .authorize(caller, action, &resource)
+            .authorize(&visit.caller, action, &resource)
             .await
             .map_err(|d| denied(&d))?;
-        if bucket == self.name {
-            Ok(())
-        } else {
-            Err(s3_error!(
+        match &access.bucket {
+            Some(bucket) if *bucket != self.name => Err(s3_error!(
                 NoSuchBucket,
                 "The specified bucket does not exist"
-            ))
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -83,17 +87,38 @@ impl ReadOnlyBucket {
 
 #[async_trait::async_trait]
 impl S3 for ReadOnlyBucket {
+    async fn list_buckets(
+        &self,
+        request: S3Request<dto::ListBucketsInput>,
+    ) -> S3Result<S3Response<dto::ListBucketsOutput>> {
+        let access = Access {
+            operation: Operation::read("ListBuckets", Plane::Management),
+            bucket: None,
+            key: None,
+        };
+        self.admit(&request, "s3:ListAllMyBuckets", access).await?;
+        let bucket = dto::Bucket {
+            name: Some(self.name.clone()),
+            bucket_region: Some(self.region.clone()),
+            creation_date: self.stored.created().map(Into::into),
+        };
+        let output = dto::ListBucketsOutput {
+            buckets: Some(vec![bucket]),
+            ..Default::default()
+        };
+        Ok(S3Response::new(output))
+    }
+
     async fn get_bucket_location(
         &self,
         request: S3Request<dto::GetBucketLocationInput>,
     ) -> S3Result<S3Response<dto::GetBucketLocationOutput>> {
-        self.admit(
-            &request,
+        let access = of_bucket(
+            "GetBucketLocation",
+            Plane::Management,
             &request.input.bucket,
-            "s3:GetBucketLocation",
-            None,
-        )
-        .await?;
+        );
+        self.admit(&request, "s3:GetBucketLocation", access).await?;
         // S3 leaves the constraint out for us-east-1.
         let constraint = (self.region != "us-east-1")
             .then(|| dto::BucketLocationConstraint::from(self.region.clone()));
@@ -107,8 +132,8 @@ impl S3 for ReadOnlyBucket {
         &self,
         request: S3Request<dto::HeadBucketInput>,
     ) -> S3Result<S3Response<dto::HeadBucketOutput>> {
-        self.admit(&request, &request.input.bucket, "s3:ListBucket", None)
-            .await?;
+        let access = of_bucket("HeadBucket", Plane::Data, &request.input.bucket);
+        self.admit(&request, "s3:ListBucket", access).await?;
         let output = dto::HeadBucketOutput {
             bucket_region: Some(self.region.clone()),
             ..Default::default()
@@ -120,8 +145,8 @@ impl S3 for ReadOnlyBucket {
         &self,
         request: S3Request<dto::ListObjectsInput>,
     ) -> S3Result<S3Response<dto::ListObjectsOutput>> {
-        self.admit(&request, &request.input.bucket, "s3:ListBucket", None)
-            .await?;
+        let access = of_bucket("ListObjects", Plane::Data, &request.input.bucket);
+        self.admit(&request, "s3:ListBucket", access).await?;
         let input = request.input;
         let entries_max = entries_max(input.max_keys)?;
         let listing = self
@@ -152,8 +177,8 @@ impl S3 for ReadOnlyBucket {
         &self,
         request: S3Request<dto::ListObjectsV2Input>,
     ) -> S3Result<S3Response<dto::ListObjectsV2Output>> {
-        self.admit(&request, &request.input.bucket, "s3:ListBucket", None)
-            .await?;
+        let access = of_bucket("ListObjects", Plane::Data, &request.input.bucket);
+        self.admit(&request, "s3:ListBucket", access).await?;
         let input = request.input;
         let entries_max = entries_max(input.max_keys)?;
         let after = match &input.continuation_token {
@@ -191,8 +216,8 @@ impl S3 for ReadOnlyBucket {
         request: S3Request<dto::HeadObjectInput>,
     ) -> S3Result<S3Response<dto::HeadObjectOutput>> {
         let input = &request.input;
-        self.admit(&request, &input.bucket, "s3:GetObject", Some(&input.key))
-            .await?;
+        let access = of_object("HeadObject", &input.bucket, &input.key);
+        self.admit(&request, "s3:GetObject", access).await?;
         let facts = self.open(&input.key).await?.facts;
         let range = wanted_range(input.range, facts.bytes)?;
         let output = dto::HeadObjectOutput {
@@ -211,8 +236,8 @@ impl S3 for ReadOnlyBucket {
         request: S3Request<dto::GetObjectInput>,
     ) -> S3Result<S3Response<dto::GetObjectOutput>> {
         let input = &request.input;
-        self.admit(&request, &input.bucket, "s3:GetObject", Some(&input.key))
-            .await?;
+        let access = of_object("GetObject", &input.bucket, &input.key);
+        self.admit(&request, "s3:GetObject", access).await?;
         let object = self.open(&input.key).await?;
         check_conditions(input, &object.facts)?;
         let facts = object.facts.clone();
@@ -236,6 +261,22 @@ impl S3 for ReadOnlyBucket {
             ..Default::default()
         };
         Ok(S3Response::new(output))
+    }
+}
+
+fn of_bucket(name: &'static str, plane: Plane, bucket: &str) -> Access {
+    Access {
+        operation: Operation::read(name, plane),
+        bucket: Some(bucket.to_owned()),
+        key: None,
+    }
+}
+
+fn of_object(name: &'static str, bucket: &str, key: &str) -> Access {
+    Access {
+        operation: Operation::read(name, Plane::Data),
+        bucket: Some(bucket.to_owned()),
+        key: Some(key.to_owned()),
     }
 }
 

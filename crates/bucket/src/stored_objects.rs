@@ -112,6 +112,13 @@ impl StoredObjects {
         Ok(Self { folder })
     }
 
+    /// When the folder was made, as far as the file system tells.
+    pub(crate) fn created(&self) -> Option<SystemTime> {
+        let metadata = self.folder.dir_metadata().ok()?;
+        let time = metadata.created().or_else(|_| metadata.modified()).ok()?;
+        Some(time.into_std())
+    }
+
     /// Opens an object. Blocks: call off the async threads.
     pub(crate) fn object(&self, key: &ObjectKey) -> Result<StoredObject, StoredObjectsError> {
         let file = self

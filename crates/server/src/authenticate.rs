@@ -118,17 +118,7 @@ impl Authenticator {
             }
         });
         verified?;
-        let scope = claim.signed.scope();
-        let last_use = KeyUse {
-            used_ms: self.world.clock.now_ms(),
-            service: scope.service.clone(),
-            region: scope.region.clone(),
-        };
-        if claim.caller.session.is_none() {
-            self.world
-                .catalog
-                .note_key_use(&claim.caller.access_key_id, last_use);
-        }
+        self.note_use(&claim.signed, &claim.caller);
         Ok(claim.caller)
     }
 
@@ -152,7 +142,24 @@ impl Authenticator {
             return Err(refused(AuthenticationError::ScopeRegion));
         }
         signed.verify(&secret, None).map_err(refused)?;
+        self.note_use(&signed, &caller);
         Ok((caller, region))
+    }
+
+    /// For GetAccessKeyLastUsed, which tells of long-term keys.
+    fn note_use(&self, signed: &SignedRequest, caller: &Caller) {
+        if caller.session.is_some() {
+            return;
+        }
+        let scope = signed.scope();
+        let last_use = KeyUse {
+            used_ms: self.world.clock.now_ms(),
+            service: scope.service.clone(),
+            region: scope.region.clone(),
+        };
+        self.world
+            .catalog
+            .note_key_use(&caller.access_key_id, last_use);
     }
 
     async fn credentials(

@@ -1,56 +1,97 @@
-//! The embedded S3 endpoint behind our own authentication and policies (R20). The lake's tables hold
-//! every account's events, so the bucket belongs to the operator's account: principals of other
-//! accounts are refused whatever their policies say.
+//! The embedded S3 endpoint behind our own authentication, policies, rates and records (R18, R20). The
+//! lake's tables hold every account's events, so the bucket belongs to the operator's account:
+//! principals of other accounts are refused whatever their policies say. Who reads the audit trail is
+//! audit evidence itself: every authenticated request is an event before its answer leaves.
+
+mod evidence;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use cairn_access::policy::ContextKeys;
-use cairn_access::sigv4::{AuthenticationErrorKind, RequestParts};
-use cairn_bucket::{Caller as BucketCaller, Denied, Gatekeeper, ReadOnlyEndpoint, RequestHead};
-use cairn_model::AccountId;
-use cairn_platform::Clock;
-use http::{Request, Response, StatusCode};
+use cairn_access::sigv4::AuthenticationErrorKind;
+use cairn_bucket::{
+    Access, Caller as BucketCaller, Denied, Gatekeeper, Outcome, ReadOnlyEndpoint, RequestHead,
+};
+use cairn_eventlog::AppendError;
+use cairn_model::{AccountId, Region};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use crate::authenticate::{Authenticator, NotAuthenticated};
-use crate::authorize::{Authorizer, Grants, Question};
-use crate::http::{Answer, ConnectionFacts, Handler, ResponseBody, check_head, header_values};
-use crate::pipeline::Call;
+use crate::authenticate::{self, NotAuthenticated};
+use crate::authorize::{Grants, Question};
+use crate::http::{Answer, ConnectionFacts, Handler, ResponseBody, check_head};
+use crate::metrics::CallLabels;
+use crate::pipeline::{Call, Server, recording};
+use crate::query_protocol::Caller;
 
-/// Authenticates and authorizes requests to the S3 endpoint.
+/// The service, as metrics and credential scopes name it.
+const SERVICE: &str = "s3";
+/// Random bytes of an extended request ID.
+const EXTENDED_ID_BYTES: usize = 32;
+
+/// Authenticates, authorizes and records requests to the S3 endpoint.
 #[derive(Debug)]
 pub(crate) struct BucketGate {
-    pub(crate) authenticator: Arc<Authenticator>,
-    pub(crate) authorizer: Arc<Authorizer>,
+    pub(crate) server: Arc<Server>,
+    /// The account that the bucket belongs to.
     pub(crate) owner: AccountId,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) region: Region,
+    pub(crate) bucket: &'static str,
+}
+
+/// A request as it came in, before anyone believes who sent it.
+#[derive(Debug)]
+struct Arrival {
+    call: Call,
+    /// What S3 sends as `x-amz-id-2`.
+    extended_id: String,
+}
+
+/// An authenticated request.
+#[derive(Debug)]
+struct Visitor {
+    arrival: Arc<Arrival>,
+    caller: Caller,
+    grants: Grants,
 }
 
 #[async_trait]
 impl Gatekeeper for BucketGate {
     async fn authenticate(&self, head: RequestHead<'_>) -> Result<BucketCaller, Denied> {
-        let headers = header_values(head.headers);
-        let parts = RequestParts {
-            method: head.method.as_str(),
-            path: head.uri.path(),
-            query: head.uri.query().unwrap_or_default(),
-            headers: &headers,
-            now_ms: self.clock.now_ms(),
-        };
-        let (caller, region) = self
+        // The handler attaches it to every request; a request from elsewhere is nobody's.
+        let arrival: &Arc<Arrival> = head.extensions.get().ok_or_else(access_denied)?;
+        let call = &arrival.call;
+        let verified = self
+            .server
             .authenticator
-            .verify_bodyless(&parts)
-            .await
-            .map_err(|error| denied(&error))?;
-        let call = Call::of_bucket(&parts);
-        let grants = self
-            .authorizer
-            .grants(&call, &caller, region.as_str())
+            .verify_bodyless(&call.parts())
             .await;
-        let grants = grants.map_err(|error| denied(&NotAuthenticated::Failed(error)))?;
-        Ok(BucketCaller::new(grants))
+        let (caller, region) = verified.map_err(|error| self.not_authenticated(call, &error))?;
+        let rate = &self.server.bucket_rate;
+        if !rate.admit(caller.principal.principal_id()) {
+            self.server.metrics.not_admitted("rate");
+            self.answered(call, "unknown", "SlowDown");
+            return Err(Denied {
+                code: "SlowDown",
+                message: "Please reduce your request rate.".into(),
+            });
+        }
+        let grants = self
+            .server
+            .authorizer
+            .grants(call, &caller, region.as_str())
+            .await;
+        let grants = grants
+            .map_err(|error| self.not_authenticated(call, &NotAuthenticated::Failed(error)))?;
+        Ok(BucketCaller::new(Visitor {
+            arrival: Arc::clone(arrival),
+            caller,
+            grants,
+        }))
     }
 
     async fn authorize(
@@ -59,61 +100,178 @@ impl Gatekeeper for BucketGate {
         action: &'static str,
         resource_arn: &str,
     ) -> Result<(), Denied> {
-        let grants: &Grants = caller.facts().ok_or(Denied {
-            code: "AccessDenied",
-            message: "Access Denied".into(),
-        })?;
+        let visitor: &Visitor = caller.facts().ok_or_else(access_denied)?;
         let question = Question {
             action,
             resource: resource_arn,
             resource_account: self.owner,
             trust_policy: None,
-            keys: &ContextKeys::new(),
+            keys: &condition_keys(&visitor.arrival.call),
             resource_agrees: false,
         };
-        grants.decide(&question).map_err(|message| Denied {
+        visitor.grants.decide(&question).map_err(|message| Denied {
             code: "AccessDenied",
             message,
         })
     }
+
+    async fn witness(
+        &self,
+        caller: &BucketCaller,
+        access: Option<&Access>,
+        outcome: &Outcome,
+    ) -> Result<(), Denied> {
+        let visitor: &Visitor = caller.facts().ok_or_else(access_denied)?;
+        let call = &visitor.arrival.call;
+        let error = outcome.error.as_ref();
+        let code = error.map_or("ok", |(code, _)| known_code(code));
+        let Some(access) = access else {
+            // It resembles no operation, so there is no name to record it by.
+            self.answered(call, "unknown", code);
+            return Ok(());
+        };
+        let events = self.events(visitor, access, outcome);
+        let recorded = recording::append(&self.server, events).await;
+        match recorded {
+            Ok(()) => {
+                self.answered(call, access.operation.name, code);
+                Ok(())
+            }
+            Err(error) => {
+                self.server.not_recorded(call, &error);
+                let denied = not_recorded(&error);
+                self.answered(call, access.operation.name, denied.code);
+                Err(denied)
+            }
+        }
+    }
 }
 
-fn denied(error: &NotAuthenticated) -> Denied {
-    let error = match error {
-        NotAuthenticated::Refused(error) => error,
-        NotAuthenticated::Failed(error) => {
-            tracing::error!(error = %error, "an s3 request could not be authenticated");
-            let message = "We encountered an internal error. Please try again.";
-            return Denied {
-                code: "InternalError",
-                message: message.into(),
-            };
+impl BucketGate {
+    fn answered(&self, call: &Call, operation: &'static str, code: &'static str) {
+        let labels = CallLabels {
+            service: SERVICE,
+            operation,
+        };
+        let took = self.server.clock.monotonic().saturating_sub(call.began);
+        self.server.metrics.answered(&labels, code, took);
+    }
+
+    fn not_authenticated(&self, call: &Call, error: &NotAuthenticated) -> Denied {
+        let error = match error {
+            NotAuthenticated::Refused(error) => error,
+            NotAuthenticated::Failed(error) => {
+                tracing::error!(
+                    request.id = call.request_id,
+                    error = %error,
+                    "an s3 request could not be authenticated"
+                );
+                return Denied {
+                    code: "InternalError",
+                    message: "We encountered an internal error. Please try again.".into(),
+                };
+            }
+        };
+        let (_, reason) = authenticate::refusal(error);
+        self.server.metrics.authentication_failed(reason);
+        tracing::info!(
+            request.id = call.request_id,
+            source.ip = %call.source_ip,
+            reason,
+            "an s3 request was not authenticated"
+        );
+        let code = match error.kind() {
+            AuthenticationErrorKind::Missing | AuthenticationErrorKind::Expired => "AccessDenied",
+            AuthenticationErrorKind::Incomplete => "AuthorizationHeaderMalformed",
+            AuthenticationErrorKind::InvalidSignature => "SignatureDoesNotMatch",
+            AuthenticationErrorKind::Skewed => "RequestTimeTooSkewed",
+            AuthenticationErrorKind::UnknownKey => "InvalidAccessKeyId",
+            AuthenticationErrorKind::InvalidToken => "InvalidToken",
+            AuthenticationErrorKind::ExpiredToken => "ExpiredToken",
+        };
+        Denied {
+            code,
+            message: error.to_string(),
         }
-    };
-    let code = match error.kind() {
-        AuthenticationErrorKind::Missing | AuthenticationErrorKind::Expired => "AccessDenied",
-        AuthenticationErrorKind::Incomplete => "AuthorizationHeaderMalformed",
-        AuthenticationErrorKind::InvalidSignature => "SignatureDoesNotMatch",
-        AuthenticationErrorKind::Skewed => "RequestTimeTooSkewed",
-        AuthenticationErrorKind::UnknownKey => "InvalidAccessKeyId",
-        AuthenticationErrorKind::InvalidToken => "InvalidToken",
-        AuthenticationErrorKind::ExpiredToken => "ExpiredToken",
+    }
+}
+
+fn access_denied() -> Denied {
+    Denied {
+        code: "AccessDenied",
+        message: "Access Denied".into(),
+    }
+}
+
+/// What a reader learns when the event log did not take the record of the reading.
+fn not_recorded(error: &AppendError) -> Denied {
+    let code = match error {
+        AppendError::RefusedBusy => "SlowDown",
+        AppendError::RefusedTooLarge { .. }
+        | AppendError::RefusedNoSpace
+        | AppendError::Poisoned { .. }
+        | AppendError::Closed => "ServiceUnavailable",
     };
     Denied {
         code,
-        message: error.to_string(),
+        message: "The request cannot be recorded now. Please try again.".into(),
     }
+}
+
+/// S3's own condition keys, as far as reads have them.
+fn condition_keys(call: &Call) -> ContextKeys {
+    let mut keys = ContextKeys::new();
+    for (name, value) in call.query_parameters() {
+        if let "prefix" | "delimiter" | "max-keys" = name.as_str() {
+            keys.set(&format!("s3:{name}"), value);
+        }
+    }
+    let in_header = call.header("authorization").is_some();
+    let kind = if in_header {
+        "REST-HEADER"
+    } else {
+        "REST-QUERY-STRING"
+    };
+    keys.set("s3:authType", kind);
+    keys.set("s3:signatureversion", "AWS4-HMAC-SHA256");
+    keys
+}
+
+/// Codes come from the endpoint's own few and from the protocol library; only so many become labels.
+fn known_code(code: &str) -> &'static str {
+    const CODES: [&str; 13] = [
+        "AccessDenied",
+        "InternalError",
+        "InvalidArgument",
+        "InvalidBucketName",
+        "InvalidRange",
+        "InvalidRequest",
+        "InvalidURI",
+        "KeyTooLongError",
+        "MethodNotAllowed",
+        "NoSuchBucket",
+        "NoSuchKey",
+        "NotImplemented",
+        "PreconditionFailed",
+    ];
+    CODES
+        .into_iter()
+        .find(|known| *known == code)
+        .unwrap_or("Other")
 }
 
 /// The S3 endpoint as the listener sees it.
 #[derive(Debug)]
-pub(crate) struct BucketHandler(pub(crate) ReadOnlyEndpoint);
+pub(crate) struct BucketHandler {
+    pub(crate) server: Arc<Server>,
+    pub(crate) endpoint: ReadOnlyEndpoint,
+}
 
 #[async_trait]
 impl Handler for BucketHandler {
     async fn handle(
         &self,
-        _connection: &ConnectionFacts,
+        connection: &ConnectionFacts,
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
         let (mut head, _) = request.into_parts();
@@ -133,15 +291,65 @@ impl Handler for BucketHandler {
         {
             head.headers.insert(http::header::HOST, host);
         }
+        let server = &self.server;
+        let arrival = Arc::new(self.arrival(connection, &head));
+        head.extensions.insert(Arc::clone(&arrival));
         // The bucket is read-only, so no request needs its body.
         let request = Request::from_parts(head, cairn_bucket::Body::empty());
-        match self.0.call(request).await {
-            Ok(response) => response.map(|body| body.map_err(Into::into).boxed_unsync()),
-            Err(error) => {
-                tracing::warn!(?error, "an s3 answer could not be made");
-                let answer = refused(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n");
-                answer.into_plain_response(is_http1)
+        // A task of its own: a client that hangs up must not keep its attempt out of the record.
+        let endpoint = self.endpoint.clone();
+        let work = async move { endpoint.call(request).await };
+        let mut response = match server.calls.spawn(work).await {
+            Ok(Ok(response)) => {
+                let sent = server.metrics.bucket_bytes.clone();
+                response.map(|body| {
+                    let counted = body.map_frame(move |frame| {
+                        let bytes = frame.data_ref().map_or(0, bytes::Bytes::len);
+                        sent.inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
+                        frame
+                    });
+                    counted.map_err(Into::into).boxed_unsync()
+                })
             }
+            Ok(Err(error)) => {
+                tracing::warn!(?error, "an s3 answer could not be made");
+                refused(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+                    .into_plain_response(is_http1)
+            }
+            Err(_) => {
+                server.metrics.panics.inc();
+                let id = &arrival.call.request_id;
+                tracing::error!(request.id = id, "a handler panicked");
+                refused(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+                    .into_plain_response(is_http1)
+            }
+        };
+        let ids = [
+            ("x-amz-request-id", &arrival.call.request_id),
+            ("x-amz-id-2", &arrival.extended_id),
+        ];
+        for (name, id) in ids {
+            let value = HeaderValue::from_str(id).expect("a UUID and Base64 are plain text");
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+impl BucketHandler {
+    fn arrival(&self, connection: &ConnectionFacts, head: &http::request::Parts) -> Arrival {
+        let server = &self.server;
+        let moment = (
+            server.doors.new_id(),
+            server.clock.monotonic(),
+            server.clock.now_ms(),
+        );
+        let mut random = [0; EXTENDED_ID_BYTES];
+        server.world.entropy.fill(&mut random);
+        let proxies = &server.config.http.trusted_proxies;
+        Arrival {
+            call: Call::new(head, connection, proxies, moment),
+            extended_id: STANDARD.encode(random),
         }
     }
 }

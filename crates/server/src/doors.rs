@@ -12,7 +12,7 @@ mod put_events;
 mod user_identity;
 mod waiting_room;
 
-pub(crate) use call_record::{CallRecord, RecordIds, RecordedResource, ServiceEvent};
+pub(crate) use call_record::{CallRecord, RecordIds, RecordedArn, RecordedResource, ServiceEvent};
 pub(crate) use deduplication::{Deduplication, READER as DEDUPLICATION_READER};
 pub(crate) use outbox::{Fate, Outbox};
 pub(crate) use parameters::request_parameters;

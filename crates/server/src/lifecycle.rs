@@ -74,7 +74,11 @@ impl RunningServer {
         let addresses = (listener.local_address()?, bucket_listener.local_address()?);
         let parts = Parts::open(Arc::new(config), surroundings, addresses).await?;
         let keys = parts.doors.keys();
-        let connections = ConnectionCount(Box::new(listener.connection_count()));
+        let (api, s3) = (
+            listener.connection_count(),
+            bucket_listener.connection_count(),
+        );
+        let connections = ConnectionCount(Box::new(move || api() + s3()));
         let server = Arc::new(parts.server(connections));
         let background = Background::start(&server);
         let (stop_serving, stop) = watch::channel(false);
@@ -278,18 +282,21 @@ fn first_start_of(config: &Config, listen: SocketAddr, s3_listen: SocketAddr) ->
     }
 }
 
-fn bucket_handler(server: &Server) -> Result<BucketHandler, StartError> {
+fn bucket_handler(server: &Arc<Server>) -> Result<BucketHandler, StartError> {
     let folder = Lake::folder(&server.config.data_dir);
     let stored = StoredObjects::open(&folder).map_err(|error| open_error("the bucket", &error))?;
+    let region = &server.config.account.default_region;
     let gate = BucketGate {
-        authenticator: Arc::clone(&server.authenticator),
-        authorizer: Arc::clone(&server.authorizer),
+        server: Arc::clone(server),
         owner: server.config.account.default_id,
-        clock: Arc::clone(&server.clock),
+        region: region.clone(),
+        bucket: LAKE_BUCKET,
     };
-    let region = server.config.account.default_region.as_str();
-    let endpoint = ReadOnlyEndpoint::new(LAKE_BUCKET, region, Arc::new(stored), Arc::new(gate));
-    Ok(BucketHandler(endpoint))
+    let (stored, gate) = (Arc::new(stored), Arc::new(gate));
+    Ok(BucketHandler {
+        server: Arc::clone(server),
+        endpoint: ReadOnlyEndpoint::new(LAKE_BUCKET, region.as_str(), stored, gate),
+    })
 }
 
 fn open_error(part: &'static str, error: &dyn std::error::Error) -> StartError {
@@ -398,6 +405,7 @@ impl Parts {
             parsing: Arc::new(Semaphore::new(config.ingest.parallel_batches_max)),
             api_rate: RateLimit::new(config.api, Arc::clone(&clock)),
             ingest_rate: RateLimit::new(config.ingest.admission, Arc::clone(&clock)),
+            bucket_rate: RateLimit::new(config.s3, Arc::clone(&clock)),
             connections,
             calls: TaskTracker::new(),
             started: clock.monotonic(),

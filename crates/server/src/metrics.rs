@@ -68,6 +68,7 @@ pub(crate) struct Metrics {
     pub(crate) append_seconds: Histogram,
     pub(crate) panics: Counter,
     pub(crate) calls_not_recorded: Counter,
+    pub(crate) bucket_bytes: Counter,
     gauges: Gauges,
     reader_lag: Family<ReaderLabel, Gauge>,
     store_rows: Family<StoreLabel, Gauge>,
@@ -187,6 +188,7 @@ impl Default for Metrics {
             append_seconds: latencies(),
             panics: Counter::default(),
             calls_not_recorded: Counter::default(),
+            bucket_bytes: Counter::default(),
             gauges: Gauges::default(),
             reader_lag: Family::default(),
             store_rows: Family::default(),
@@ -330,6 +332,11 @@ impl Metrics {
             "calls_not_recorded",
             "Calls that were refused because their event could not be recorded",
             self.calls_not_recorded.clone(),
+        );
+        registry.register(
+            "s3_sent_bytes",
+            "Bytes of answers that the S3 endpoint has handed to clients",
+            self.bucket_bytes.clone(),
         );
     }
 

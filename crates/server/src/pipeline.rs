@@ -6,7 +6,7 @@ mod events_call;
 mod json_calls;
 mod open_routes;
 mod query_calls;
-mod recording;
+pub(crate) mod recording;
 
 pub(crate) use call::Call;
 
@@ -66,6 +66,7 @@ pub(crate) struct Server {
     pub(crate) parsing: Arc<Semaphore>,
     pub(crate) api_rate: RateLimit<String>,
     pub(crate) ingest_rate: RateLimit<String>,
+    pub(crate) bucket_rate: RateLimit<String>,
     pub(crate) connections: ConnectionCount,
     /// Calls in progress, those whose client has gone away included.
     pub(crate) calls: TaskTracker,
@@ -286,7 +287,7 @@ impl Server {
                 self.metrics.authentication_failed(reason);
                 tracing::info!(
                     request.id = call.request_id,
-                    source.ip = call.source_ip.map(tracing::field::display),
+                    source.ip = %call.source_ip,
                     reason,
                     "a request was not authenticated"
                 );

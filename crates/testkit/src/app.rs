@@ -147,6 +147,15 @@ impl TestApp {
         SignedClient::new(self.address(), credentials, manual)
     }
 
+    /// A client of the S3 endpoint.
+    pub fn bucket_client_of(&self, credentials: Credentials) -> SignedClient {
+        let manual = match &self.builder.clock {
+            Instant::Now => None,
+            Instant::At(clock) => Some(clock.clone()),
+        };
+        SignedClient::new(self.bucket_address(), credentials, manual)
+    }
+
     /// The administrator's client, living by another clock than the server.
     pub fn client_at(&self, clock: ManualClock) -> SignedClient {
         SignedClient::new(self.address(), self.credentials.clone(), Some(clock))

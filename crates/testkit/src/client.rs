@@ -243,6 +243,19 @@ impl SignedClient {
         .await
     }
 
+    /// A request to the S3 endpoint, for a client that was made for its address.
+    pub async fn s3(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let headers = headers.to_vec();
+        self.send(Outgoing {
+            service: "s3",
+            method,
+            path,
+            headers,
+            body: b"",
+        })
+        .await
+    }
+
     /// A request without a signature.
     pub async fn unsigned(&self, method: &str, path: &str) -> Answer {
         let method = method.parse().expect("a method");
@@ -282,7 +295,10 @@ impl SignedClient {
             payload_hash: &hash,
             region: &self.region,
             service: outgoing.service,
-            rules: ServiceRules::STANDARD,
+            rules: match outgoing.service {
+                "s3" => ServiceRules::S3,
+                _ => ServiceRules::STANDARD,
+            },
         };
         let secret = SecretKey::new(self.credentials.secret.clone());
         let credentials = sigv4::Credentials {

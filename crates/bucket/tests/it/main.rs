@@ -1,20 +1,27 @@
 //! Tests of the read-only endpoint, through HTTP requests.
 //!
 //! - `reading`: objects, ranges, conditions, refusals.
+//! - `witness`: what the gatekeeper is told of every request.
 //! - `listing`: pages, prefixes, delimiters, compared with a plain model.
 
 mod listing;
 mod reading;
+mod witness;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use cairn_bucket::{Caller, Denied, Gatekeeper, ReadOnlyEndpoint, RequestHead, StoredObjects};
+use cairn_bucket::{
+    Access, Caller, Denied, Gatekeeper, Outcome, ReadOnlyEndpoint, RequestHead, StoredObjects,
+};
 use http_body_util::BodyExt as _;
 
-/// Admits whoever sends `x-test-caller`, and lets `reader` do everything, others nothing.
-#[derive(Debug)]
-struct HeaderGatekeeper;
+/// Admits whoever sends `x-test-caller`, and lets `reader` do everything, others nothing. Takes no note
+/// of a caller named `unrecordable`.
+#[derive(Debug, Default)]
+struct HeaderGatekeeper {
+    witnessed: Mutex<Vec<(Option<Access>, Outcome)>>,
+}
 
 #[async_trait]
 impl Gatekeeper for HeaderGatekeeper {
@@ -39,17 +46,35 @@ impl Gatekeeper for HeaderGatekeeper {
         resource_arn: &str,
     ) -> Result<(), Denied> {
         match caller.facts::<String>().map(String::as_str) {
-            Some("reader") => Ok(()),
+            Some("reader" | "unrecordable") => Ok(()),
             _ => Err(Denied {
                 code: "AccessDenied",
                 message: format!("{action} {resource_arn}"),
             }),
         }
     }
+
+    async fn witness(
+        &self,
+        caller: &Caller,
+        access: Option<&Access>,
+        outcome: &Outcome,
+    ) -> Result<(), Denied> {
+        if caller.facts::<String>().map(String::as_str) == Some("unrecordable") {
+            return Err(Denied {
+                code: "ServiceUnavailable",
+                message: "no room".to_owned(),
+            });
+        }
+        let note = (access.cloned(), outcome.clone());
+        self.witnessed.lock().expect("unpoisoned").push(note);
+        Ok(())
+    }
 }
 
 struct Fixture {
     folder: tempfile::TempDir,
+    gatekeeper: Arc<HeaderGatekeeper>,
     endpoint: ReadOnlyEndpoint,
 }
 
@@ -88,9 +113,14 @@ impl Fixture {
             std::fs::write(path, bytes).expect("a file");
         }
         let stored = Arc::new(StoredObjects::open(&lake).expect("the folder exists"));
-        let gatekeeper = Arc::new(HeaderGatekeeper);
-        let endpoint = ReadOnlyEndpoint::new("cairn-lake", "eu-west-1", stored, gatekeeper);
-        Self { folder, endpoint }
+        let gatekeeper = Arc::new(HeaderGatekeeper::default());
+        let asked = Arc::clone(&gatekeeper) as Arc<dyn Gatekeeper>;
+        let endpoint = ReadOnlyEndpoint::new("cairn-lake", "eu-west-1", stored, asked);
+        Self {
+            folder,
+            gatekeeper,
+            endpoint,
+        }
     }
 
     async fn send(&self, method: &str, uri: &str, headers: &[(&str, &str)]) -> Answer {

@@ -35,6 +35,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Rates of API calls.
     pub api: AdmissionConfig,
+    /// Rates of requests to the S3 endpoint.
+    pub s3: AdmissionConfig,
     /// `POST /events`.
     pub ingest: IngestConfig,
     /// Recognition of producers' retries.
@@ -60,7 +62,7 @@ pub struct AccountConfig {
     pub regions: RegionRules,
 }
 
-/// Limits of the API listener (R18).
+/// Limits of each listener (R18).
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Open connections.
@@ -266,6 +268,7 @@ impl Config {
                 },
             },
             api: admission(layers, "api"),
+            s3: admission(layers, "s3"),
             ingest: resolve_ingest(layers, &account)?,
             deduplication: DeduplicationConfig {
                 window: layers.duration("deduplication", "window"),

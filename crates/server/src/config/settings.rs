@@ -116,7 +116,7 @@ pub const SETTINGS: &[Setting] = &[
         "File with the key that encrypts secrets at rest. Default `DATA_DIR/master.key`, which protects nothing from whoever can read DATA_DIR."),
 
     row("http", "connections_max", Kind::Count(1, 100_000), "4096",
-        "Open connections on the API listener; further ones wait in the system's queue."),
+        "Open connections on each listener; further ones wait in the system's queue."),
     row("http", "header_bytes_max", Kind::Size(8 * KIB, MIB), "64KiB",
         "Request line and headers of one request."),
     row("http", "header_count_max", Kind::Count(10, 1_000), "100",
@@ -157,6 +157,11 @@ pub const SETTINGS: &[Setting] = &[
     row("api", "requests_burst", Kind::Count(1, 1_000_000), "1000",
         "API requests that one principal may send at once after a pause."),
 
+    row("s3", "requests_per_second", Kind::Count(1, 1_000_000), "2000",
+        "Requests to the S3 endpoint that one principal may send in a second, on average; beyond it SlowDown."),
+    row("s3", "requests_burst", Kind::Count(1, 1_000_000), "4000",
+        "Requests to the S3 endpoint that one principal may send at once after a pause."),
+
     row("ingest", "requests_per_second", Kind::Count(1, 1_000_000), "2000",
         "Calls to `POST /events` that one principal may send in a second, on average; beyond it ThrottlingException."),
     row("ingest", "requests_burst", Kind::Count(1, 1_000_000), "4000",
@@ -175,7 +180,7 @@ pub const SETTINGS: &[Setting] = &[
     row("deduplication", "window", Kind::Duration(SECOND, 7 * DAY), "1h",
         "How long an event ID is remembered, so that a producer's retry is stored once."),
     row("deduplication", "keys_max", Kind::Count(1_000, 100_000_000), "5000000",
-        "How many event IDs are remembered; about 35 bytes each. The oldest half is forgotten when there are more."),
+        "How many event IDs are remembered; about 36 bytes each. The oldest is forgotten when there are more."),
 
     row("lookup", "requests_per_second", Kind::Count(1, 1_000_000), "2",
         "LookupEvents calls per account and Region in a second; beyond it ThrottlingException (OVR-092)."),

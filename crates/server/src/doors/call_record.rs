@@ -33,6 +33,8 @@ pub(crate) struct CallRecord<'a> {
     pub(crate) request_parameters: Value,
     /// Null for reads, refusals and answers without members (REC-024, SEC-025).
     pub(crate) response_elements: Value,
+    /// Left out if null (REC-026).
+    pub(crate) additional_event_data: Value,
     pub(crate) request_id: &'a str,
     pub(crate) read_only: bool,
     pub(crate) resources: &'a [RecordedResource],
@@ -46,9 +48,17 @@ pub(crate) struct CallRecord<'a> {
 /// An entry of `resources` (REC-034).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RecordedResource {
-    pub(crate) account: AccountId,
+    /// The owner, where CloudTrail names it: S3 does so for buckets, not for objects.
+    pub(crate) account: Option<AccountId>,
     pub(crate) resource_type: String,
-    pub(crate) arn: String,
+    pub(crate) arn: RecordedArn,
+}
+
+/// What was accessed: one resource, or all whose ARN begins alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RecordedArn {
+    Exact(String),
+    Prefix(String),
 }
 
 /// What tells the copies of one record apart (REC-062).
@@ -95,6 +105,9 @@ impl CallRecord<'_> {
         }
         put("requestParameters", self.request_parameters.clone());
         put("responseElements", self.response_elements.clone());
+        if !self.additional_event_data.is_null() {
+            put("additionalEventData", self.additional_event_data.clone());
+        }
         put("requestID", self.request_id.into());
         put("eventID", ids.event_id.into());
         put("readOnly", self.read_only.into());
@@ -139,12 +152,27 @@ impl CallRecord<'_> {
 }
 
 impl RecordedResource {
+    /// One resource of a known owner.
+    pub(crate) fn new(account: AccountId, resource_type: &str, arn: String) -> Self {
+        Self {
+            account: Some(account),
+            resource_type: resource_type.to_owned(),
+            arn: RecordedArn::Exact(arn),
+        }
+    }
+
     fn to_json(&self) -> Value {
-        json!({
-            "accountId": self.account.as_str(),
-            "type": self.resource_type,
-            "ARN": self.arn,
-        })
+        let mut entry = Map::new();
+        if let Some(account) = self.account {
+            entry.insert("accountId".into(), account.as_str().into());
+        }
+        entry.insert("type".into(), self.resource_type.clone().into());
+        let (name, arn) = match &self.arn {
+            RecordedArn::Exact(arn) => ("ARN", arn),
+            RecordedArn::Prefix(arn) => ("ARNPrefix", arn),
+        };
+        entry.insert(name.into(), arn.clone().into());
+        Value::Object(entry)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is known of a request before anyone believes who sent it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use cairn_access::policy;
@@ -8,6 +8,7 @@ use cairn_access::sigv4::RequestParts;
 use cairn_api::Protocol;
 use http::Version;
 use http::request::Parts;
+use percent_encoding::percent_decode_str;
 
 use crate::config::TrustedProxies;
 use crate::http::{ConnectionFacts, TlsFacts, client_host, header_values};
@@ -27,8 +28,8 @@ pub(crate) struct Call {
     pub(crate) headers: Vec<(String, String)>,
     /// The other end of the socket.
     pub(crate) peer_ip: IpAddr,
-    /// The client's address, before our own proxies; unknown at the S3 endpoint.
-    pub(crate) source_ip: Option<IpAddr>,
+    /// The client's address, before our own proxies.
+    pub(crate) source_ip: IpAddr,
     pub(crate) client_host: Option<String>,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) protocol: Protocol,
@@ -51,30 +52,12 @@ impl Call {
             method: head.method.as_str().to_owned(),
             query: head.uri.query().unwrap_or_default().to_owned(),
             peer_ip: connection.peer.ip(),
-            source_ip: Some(source_ip(connection.peer.ip(), &headers, proxies)),
+            source_ip: source_ip(connection.peer.ip(), &headers, proxies),
             client_host: client_host(head),
             tls: connection.tls,
             path,
             headers,
             protocol,
-        }
-    }
-
-    /// A request to the S3 endpoint, as far as policies ask about it.
-    pub(crate) fn of_bucket(parts: &RequestParts<'_>) -> Self {
-        Self {
-            request_id: String::new(),
-            began: Duration::ZERO,
-            received_ms: parts.now_ms,
-            method: parts.method.to_owned(),
-            path: parts.path.to_owned(),
-            query: parts.query.to_owned(),
-            headers: parts.headers.to_vec(),
-            peer_ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            source_ip: None,
-            client_host: None,
-            tls: None,
-            protocol: Protocol::RestJson,
         }
     }
 
@@ -84,6 +67,19 @@ impl Call {
             .iter()
             .find(|(sent, _)| sent == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// The query, decoded. What is not UTF-8 is kept readable.
+    pub(crate) fn query_parameters(&self) -> impl Iterator<Item = (String, String)> {
+        let decoded = |text: &str| {
+            let spaced = text.replace('+', " ");
+            percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+        };
+        let pairs = self.query.split('&').filter(|pair| !pair.is_empty());
+        pairs.map(move |pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decoded(name), decoded(value))
+        })
     }
 
     /// As signature verification wants it.
@@ -101,7 +97,7 @@ impl Call {
     pub(crate) fn policy_facts<'a>(&'a self, region: &'a str) -> policy::RequestFacts<'a> {
         policy::RequestFacts {
             now_ms: self.received_ms,
-            source_ip: self.source_ip,
+            source_ip: Some(self.source_ip),
             secure_transport: self.tls.is_some(),
             user_agent: self.header("user-agent"),
             referer: self.header("referer"),

@@ -205,6 +205,7 @@ async fn record(
         },
         request_parameters: done.request_parameters.clone(),
         response_elements: Value::Null,
+        additional_event_data: Value::Null,
         resources: Vec::new(),
         error: name.zip(error.map(|error| error.message.as_str())),
         also_for: None,

@@ -247,10 +247,8 @@ impl Context<'_> {
         answer: Option<&QueryAnswer>,
     ) -> Vec<Prepared> {
         let resources = answer.map_or(&[][..], |answer| answer.resources.as_slice());
-        let resources = resources.iter().map(|resource| RecordedResource {
-            account: resource.account,
-            resource_type: resource.kind.to_owned(),
-            arn: resource.arn.clone(),
+        let resources = resources.iter().map(|resource| {
+            RecordedResource::new(resource.account, resource.kind, resource.arn.clone())
         });
         // SEC-019: global services are recorded in us-east-1, whatever Region was called.
         let region = if operation.service.is_global() {
@@ -266,6 +264,7 @@ impl Context<'_> {
             category: "Management",
             request_parameters,
             response_elements,
+            additional_event_data: Value::Null,
             resources: resources.collect(),
             error,
             also_for: answer

@@ -11,35 +11,34 @@ use crate::query_protocol::Caller;
 
 /// What a record says beyond who called and how.
 #[derive(Debug)]
-pub(super) struct Happened<'a> {
-    pub(super) event_source: &'a str,
-    pub(super) event_name: &'a str,
-    pub(super) region: &'a str,
-    pub(super) read_only: bool,
+pub(crate) struct Happened<'a> {
+    pub(crate) event_source: &'a str,
+    pub(crate) event_name: &'a str,
+    pub(crate) region: &'a str,
+    pub(crate) read_only: bool,
     /// `Management` or `Data`.
-    pub(super) category: &'static str,
-    pub(super) request_parameters: Value,
-    pub(super) response_elements: Value,
-    pub(super) resources: Vec<RecordedResource>,
+    pub(crate) category: &'static str,
+    pub(crate) request_parameters: Value,
+    pub(crate) response_elements: Value,
+    /// Null if there is none.
+    pub(crate) additional_event_data: Value,
+    pub(crate) resources: Vec<RecordedResource>,
     /// Name and message of the error.
-    pub(super) error: Option<(&'a str, &'a str)>,
+    pub(crate) error: Option<(&'a str, &'a str)>,
     /// Another account that gets a copy (REC-064).
-    pub(super) also_for: Option<AccountId>,
+    pub(crate) also_for: Option<AccountId>,
 }
 
 /// The events of a call: one for the caller's account and, if another account is concerned, one for it
 /// under the same `sharedEventID` (REC-062, REC-063).
-pub(super) fn events(
+pub(crate) fn events(
     doors: &Doors,
     now_ms: i64,
     call: &Call,
     caller: &Caller,
     happened: &Happened<'_>,
 ) -> Vec<Prepared> {
-    let source_ip = call
-        .source_ip
-        .map(|address| address.to_string())
-        .unwrap_or_default();
+    let source_ip = call.source_ip.to_string();
     let record = CallRecord {
         caller: RecordedCaller {
             principal: &caller.principal,
@@ -55,6 +54,7 @@ pub(super) fn events(
         error: happened.error,
         request_parameters: happened.request_parameters.clone(),
         response_elements: happened.response_elements.clone(),
+        additional_event_data: happened.additional_event_data.clone(),
         request_id: &call.request_id,
         read_only: happened.read_only,
         resources: &happened.resources,
@@ -87,7 +87,7 @@ pub(super) fn events(
 
 /// Makes the events of a read or a refused call durable. `Err` when they are not: then the caller must
 /// not get the answer.
-pub(super) async fn append(server: &Server, events: Vec<Prepared>) -> Result<(), AppendError> {
+pub(crate) async fn append(server: &Server, events: Vec<Prepared>) -> Result<(), AppendError> {
     if events.is_empty() {
         return Err(AppendError::Closed);
     }

@@ -1,5 +1,6 @@
 //! A whole server in this process, spoken to as clients do.
 
+mod bucket; // the S3 endpoint: records, policies, rates, metrics
 mod errors; // what refused requests hear, by code and protocol
 mod identity; // calls of users, roles and strangers, and their records
 mod ingest; // the door for producers' events

@@ -3,9 +3,9 @@
 use cairn_testkit::{Answer, Credentials, SignedClient, TestApp};
 use serde_json::{Value, json};
 
-const OTHER: &str = "222233334444";
+pub(crate) const OTHER: &str = "222233334444";
 
-fn tag(answer: &Answer, name: &str) -> String {
+pub(crate) fn tag(answer: &Answer, name: &str) -> String {
     let text = answer.text();
     let (_, rest) = text
         .split_once(&format!("<{name}>"))
@@ -28,7 +28,7 @@ fn form(pairs: &[(&str, &str)]) -> String {
     pairs.join("&")
 }
 
-async fn done(client: &SignedClient, service: &str, pairs: &[(&str, &str)]) -> Answer {
+pub(crate) async fn done(client: &SignedClient, service: &str, pairs: &[(&str, &str)]) -> Answer {
     let answer = client.query(service, &form(pairs)).await;
     assert_eq!(answer.status, 200, "{pairs:?}: {}", answer.text());
     answer
@@ -53,7 +53,7 @@ fn temporary(answer: &Answer) -> Credentials {
 }
 
 /// A user with a key, a client and a policy.
-async fn user(app: &TestApp, name: &str, policy: &Value) -> SignedClient {
+pub(crate) async fn user(app: &TestApp, name: &str, policy: &Value) -> SignedClient {
     let admin = app.client();
     done(
         &admin,
@@ -81,7 +81,7 @@ async fn user(app: &TestApp, name: &str, policy: &Value) -> SignedClient {
     ))
 }
 
-fn allow(action: &str) -> Value {
+pub(crate) fn allow(action: &str) -> Value {
     let statement = json!({"Effect": "Allow", "Action": action, "Resource": "*"});
     json!({"Version": "2012-10-17", "Statement": [statement]})
 }

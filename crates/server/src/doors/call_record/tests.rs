@@ -53,6 +53,7 @@ fn record(caller: RecordedCaller<'_>) -> CallRecord<'_> {
         error: None,
         request_parameters: json!({"name": "trail"}),
         response_elements: Value::Null,
+        additional_event_data: Value::Null,
         request_id: "11111111-2222-4333-8444-555555555555",
         read_only: false,
         resources: &[],
@@ -191,11 +192,11 @@ fn root_goes_by_the_accounts_alias_and_services_by_their_name() {
 #[test]
 fn another_accounts_copy_shows_an_outsider_under_the_same_shared_id() {
     let principal = Principal::User(user());
-    let resources = [RecordedResource {
-        account: account("999999999999"),
-        resource_type: "AWS::IAM::Role".into(),
-        arn: "arn:aws:iam::999999999999:role/Guest".into(),
-    }];
+    let resources = [RecordedResource::new(
+        account("999999999999"),
+        "AWS::IAM::Role",
+        "arn:aws:iam::999999999999:role/Guest".into(),
+    )];
     let mut record = record(caller(&principal));
     record.resources = &resources;
     let copy = RecordIds {
