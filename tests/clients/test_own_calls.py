@@ -76,7 +76,7 @@ def check_common(record: dict, source: str, name: str, began: datetime) -> None:
     assert began.replace(microsecond=0) <= moment <= datetime.now(timezone.utc)
 
 
-# Proves: OVR-002, REC-008, REC-010, REC-109
+# Proves: OVR-002, REC-008, REC-010, REC-014, REC-087, REC-095, REC-096, REC-109
 def test_a_read_by_an_iam_user(server):
     began = datetime.now(timezone.utc)
     client = server.client("cloudtrail")
@@ -120,6 +120,7 @@ def test_a_call_without_parameters(server):
     assert record["requestParameters"] is None
 
 
+# Proves: REC-018, REC-020, SEC-027
 def test_a_refused_call_is_recorded_with_its_error(server):
     began = datetime.now(timezone.utc)
     client = server.client("cloudtrail")
@@ -216,7 +217,7 @@ def make_role(server, name: str, trusted: str) -> str:
     return role["Role"]["Arn"]
 
 
-# Proves: REC-110, REC-118, REC-119
+# Proves: REC-100, REC-110, REC-118, REC-119
 def test_assuming_a_role_and_acting_in_it(server):
     began = datetime.now(timezone.utc)
     name = f"auditor-{uuid.uuid4().hex[:6]}"

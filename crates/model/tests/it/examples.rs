@@ -84,8 +84,7 @@ fn every_kind_of_identity() {
     assert_eq!(kinds.len(), 12, "one example at least of each: {kinds:?}");
 }
 
-// Proves: REC-128, REC-133, REC-134, REC-136, REC-137, REC-138, REC-140, REC-141, REC-142
-// Proves: REC-143, REC-144, REC-146, OVR-016, SEL-013, SEC-388
+// Proves: REC-128, REC-133, REC-134, REC-136, REC-137, REC-140, OVR-016, SEL-013, SEC-388
 #[test]
 fn sign_ins_and_their_neighbours() {
     let examples = check("sign_ins.json");
@@ -104,7 +103,7 @@ fn sign_ins_and_their_neighbours() {
 }
 
 // Proves: REC-027, REC-031, REC-035, REC-037, REC-038, REC-039, REC-042, REC-043, REC-044
-// Proves: REC-046, REC-050, REC-052, SEC-016, SEC-020, SEC-021, SEC-381
+// Proves: REC-050, REC-052, SEC-016, SEC-020, SEC-021, SEL-018
 #[test]
 fn members_that_only_some_records_have() {
     for read in check("members.json") {
@@ -124,8 +123,7 @@ fn members_that_only_some_records_have() {
     }
 }
 
-// Proves: OVR-018, SEL-022, SEL-023, SEL-024, SEL-025, SEL-027, SEL-029, SEL-030, SEL-117, SEL-118
-// Proves: SEC-390, SEC-391
+// Proves: OVR-018, SEL-022, SEL-023, SEL-030, SEL-117, SEL-118, SEC-390, SEC-391
 #[test]
 fn data_events() {
     for read in check("data.json") {
@@ -146,7 +144,7 @@ fn data_events() {
     }
 }
 
-// Proves: OVR-020, SEL-033, SEL-034, SEL-035, SEL-036, SEL-039, REC-019, REC-021, REC-030
+// Proves: OVR-020, SEL-033, SEL-034, SEL-035, SEL-036, SEL-039, REC-019, REC-021
 #[test]
 fn network_activity_goes_to_the_owner_of_the_endpoint() {
     for read in check("network_activity.json") {
@@ -167,9 +165,7 @@ fn network_activity_goes_to_the_owner_of_the_endpoint() {
     }
 }
 
-// Proves: REC-067, REC-070, REC-076, REC-079, REC-082, REC-083, REC-084, REC-085, REC-086
-// Proves: OVR-240, OVR-241, OVR-242, SEL-045, SEL-046, SEL-047, SEL-048, SEL-049
-// Proves: SEC-031, SEC-033, SEC-034, SEC-035, SEC-036
+// Proves: REC-067, REC-079, REC-083, REC-086, SEC-031, SEC-035, SEC-036
 #[test]
 fn insights_events_of_trails_and_of_stores() {
     for file in ["insights_of_trails.json", "insights_of_stores.json"] {

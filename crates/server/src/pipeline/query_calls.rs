@@ -57,7 +57,10 @@ pub(super) async fn answer(
     let outcome = match QueryRequest::parse(service, &body) {
         Ok(request) => context.run(request.operation, &request.input).await,
         Err(error) => match named {
-            Some(operation) => Err(context.refuse(operation, Value::Null, error).await),
+            Some(operation) => {
+                let parameters = operation.parameters_of_refused(&body);
+                Err(context.refuse(operation, parameters, error).await)
+            }
             // Without a name there is nothing to record.
             None => Err(error),
         },

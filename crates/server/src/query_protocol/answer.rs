@@ -157,7 +157,7 @@ impl QueryAnswer {
     /// or that answers nothing (SEC-025).
     pub fn response_elements(&self, operation: &QueryOperation) -> Value {
         match &self.result {
-            Some(result) if operation.records_answer => {
+            Some(result) if operation.records_answer && !result.0.is_empty() => {
                 recorded_structure(result, operation.service.time_form())
             }
             _ => Value::Null,

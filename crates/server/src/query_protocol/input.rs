@@ -128,6 +128,26 @@ impl QueryInput {
         }
     }
 
+    /// What a form that was refused asked for, for its record (SEC-027): parameters that cannot be read stand as they
+    /// were sent.
+    pub(super) fn of_refused(operation: &QueryOperation, body: &[u8]) -> Self {
+        let pairs = pairs_of(body).unwrap_or_default();
+        let mut input = Self::default();
+        for parameter in operation.parameters {
+            let value = read(&pairs, parameter).unwrap_or_else(|_| {
+                let text = pairs.get(parameter.name)?;
+                Some(match parameter.kind {
+                    ParameterKind::LargeText => InputValue::LargeText(text.clone()),
+                    _ => InputValue::Text(text.clone()),
+                })
+            });
+            if let Some(value) = value {
+                input.values.insert(parameter.name, value);
+            }
+        }
+        input
+    }
+
     /// `requestParameters` of the record: null if there are none. Documents stay plain text here
     /// (SEC-026).
     pub(super) fn recorded(&self, operation: &QueryOperation) -> Value {

@@ -248,6 +248,11 @@ impl QueryOperation {
         input.recorded(self)
     }
 
+    /// `requestParameters` of a form that was refused before it was a call.
+    pub(crate) fn parameters_of_refused(&self, body: &[u8]) -> Value {
+        QueryInput::of_refused(self, body).recorded(self)
+    }
+
     /// `requestParameters` of the record of a refused call: the call's own (SEC-027), but null where STS
     /// forbids it, as its real records show.
     pub(crate) fn refused_parameters(&self, parameters: Value, code: QueryErrorCode) -> Value {
