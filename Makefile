@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-python check fmt bench torture fuzz clean tools python binaries
+.PHONY: help run test test-rust test-python check fmt bench torture torture-rust torture-python \
+    fuzz clean tools python binaries
 
 # Tools that are not on the machine are built once, at these versions, into a cache outside the
 # clone; CAIRN_CACHE moves it.
@@ -63,15 +64,23 @@ bench: python ## Ingest and lookup against the budgets, at 1 million events (FUL
 	    --example load
 	$(PYTHON) benches/bench.py --target $(TARGET)/release $(if $(FULL),--full) $(BENCH_ARGS)
 
-torture: python binaries $(TOOLS)/.nextest ## The fault plan in its full amounts (more than an hour)
+# In pieces: TORTURE="tests/faults/test_c1_kill.py" CAIRN_AMOUNTS=25% CAIRN_SEED_BASE=250 runs a
+# share of one test with seeds of its own; the results add up.
+TORTURE ?= tests/faults tests/access
+CAIRN_AMOUNTS ?= full
+torture: torture-rust torture-python ## The fault plan in its full amounts (more than an hour)
+	cargo xtask reliability
+
+torture-rust: $(TOOLS)/.nextest
 	CAIRN_SEEDS=10000 CAIRN_MUTATIONS=2000 \
 	CAIRN_RESULTS=$(CURDIR)/docs/reliability-results.jsonl \
-	cargo nextest run --locked --package cairn-eventlog \
-	    --no-fail-fast
-	CAIRN_AMOUNTS=full CAIRN_BINARY=$(TARGET)/cairn-under-test/cairn \
+	cargo nextest run --locked --workspace --no-fail-fast \
+	    -E 'package(cairn-eventlog) | package(cairn-lake)'
+
+torture-python: python binaries
+	CAIRN_AMOUNTS=$(CAIRN_AMOUNTS) CAIRN_BINARY=$(TARGET)/cairn-under-test/cairn \
 	CAIRN_SABOTAGED_BINARY=$(TARGET)/cairn-under-test/cairn-sabotaged \
-	$(PYTHON) -m pytest tests/faults --timeout 7200 $(PYTEST_ARGS)
-	cargo xtask reliability
+	$(PYTHON) -m pytest $(TORTURE) --timeout 7200 $(PYTEST_ARGS)
 
 fuzz: ## Fuzz one parser: make fuzz TARGET_NAME=json_scan SECONDS_MAX=600
 	@command -v cargo-fuzz >/dev/null || \

@@ -248,6 +248,22 @@ def test_paths_and_queries(server):
     assert answer.error_code not in REFUSALS, "the order of parameters is not signed"
 
 
+def flipped(value: str, place: int) -> str:
+    """The signature with one digit wrong."""
+    digit = "0" if value[place] != "0" else "1"
+    return value[:place] + digit + value[place:][1:]
+
+
+# Proves: A2
+def test_one_wrong_digit_anywhere_in_a_signature(server):
+    good = sign(lookup(server), server.credentials).header("authorization")
+    prefix, _, value = good.rpartition("Signature=")
+    for place in range(len(value)):
+        bad = sign(lookup(server), server.credentials)
+        text = f"{prefix}Signature={flipped(value, place)}"
+        refused(server, replaced(bad, "authorization", text), INVALID)
+
+
 # Proves: A2
 def test_signature_texts(server):
     keys = server.credentials

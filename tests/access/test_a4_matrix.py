@@ -1,11 +1,13 @@
-"""A4: every operation, nine kinds of caller, twelve shapes of policy, against a second table.
+"""A4: every operation, twelve kinds of caller, twelve shapes of policy, against a second table.
 
 A call that is allowed passes to its handler, whatever that answers; a call that is denied says so,
 changes nothing and is recorded.
 """
 
+import configparser
 import http.client
 import json
+import subprocess
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,14 +25,19 @@ from authorization_table import (
     document,
     everything,
     is_read,
+    needs,
     nothing,
     statement,
 )
 from conftest import ServerFactory
+from harness.calls import Caller, CallLedger
+from harness.oracle import Oracle
+from harness.preload import compiled
 from harness.raw_http import address
 from harness.results import record
 from harness.server import ACCOUNT
 from harness.signature import Credentials, Request, Scope, sign
+from harness.waiting import eventually
 
 DENIED = {"AccessDeniedException", "AccessDenied"}
 UNAUTHENTICATED = {
@@ -38,6 +45,7 @@ UNAUTHENTICATED = {
     "UnrecognizedClientException",
     "InvalidSignatureException",
     "InvalidClientTokenId",
+    "ExpiredTokenException",
 }
 THREADS = 4
 READ_ONLY = Shape({}, lambda action, resource: is_read(action))
@@ -55,32 +63,126 @@ WRONG_RESOURCE = Shape(
 
 
 @dataclass(frozen=True)
-class Caller:
+class CallerOfMatrix:
     """Credentials and the layers of policies that decide for them; None: not authenticated."""
 
     kind: str
     shape: str
     credentials: Credentials | None
     layers: tuple | None
+    #: Of another account: what a request names of ours needs our consent too, which nothing gives.
+    is_foreign: bool = False
+
+    def is_allowed(self, name: str) -> bool:
+        """What the second table says."""
+        given = json.dumps(OPERATIONS[name].parameters)
+        named = [resource for _, resource in needs(name) if resource in given]
+        # PutAuditEvents names its channel in the query.
+        names_ours = name == "PutAuditEvents" or any(f":{ACCOUNT}:" in arn for arn in named)
+        return allowed(name, *self.layers) and not (self.is_foreign and names_ours)
+
+
+OTHER_ACCOUNT = "222233334444"
+#: Sessions of the shortest life, given out by a server whose clock is so far behind, have ended.
+BEHIND_SECONDS = -1_000
+LIFE_SECONDS = "900"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One shape of policy: what the caller holds, and the layers above it, if it has any."""
+
+    name: str
+    shape: Shape
+    boundary: str | None = None
+    session_policy: dict | None = None
+    above: tuple = ()
+
+
+LISTS_ONLY = document(statement("Allow", Action="cloudtrail:List*", Resource="*"))
+LISTS = Shape({}, lambda action, resource: action.startswith("cloudtrail:List"))
+WHOLE = IDENTITY_SHAPES["allow"]
+MANAGED = "arn:aws:iam::aws:policy/"
+ROWS = [
+    *(Row(name, shape) for name, shape in IDENTITY_SHAPES.items()),
+    Row(
+        "permissions boundary",
+        WHOLE,
+        boundary=MANAGED + "AWSCloudTrail_ReadOnlyAccess",
+        above=((READ_ONLY,),),
+    ),
+    Row("session policy", WHOLE, session_policy=LISTS_ONLY, above=((LISTS,),)),
+]
 
 
 @pytest.fixture(scope="module")
 def patient_server(binary, tmp_path_factory):
-    """A server without a limit of calls per principal."""
-    factory = ServerFactory(binary, tmp_path_factory.mktemp("matrix"))
+    """A server without a limit of calls per principal, on which sessions have expired already."""
+    folder = tmp_path_factory.mktemp("matrix")
+    factory = ServerFactory(binary, folder)
     limits = {"CAIRN_API_REQUESTS_PER_SECOND": "100000", "CAIRN_API_REQUESTS_BURST": "100000"}
-    running = factory.start(environment=limits)
+    behind = {
+        "LD_PRELOAD": str(compiled("clock_shim", folder)),
+        "CLOCK_SHIM_SECONDS": str(BEHIND_SECONDS),
+    }
+    running = factory.start(environment=limits | behind)
+    running.expired = {row.name: ended_session(running, row) for row in ROWS}
+    assert running.stop() == 0
+    running.settings.environment = limits
+    running.restart()
     yield running
     assert running.stop() == 0
     assert running.error_lines() == []
 
 
-class Identities:
-    """Makes users, roles and sessions through IAM and STS."""
+def ended_session(server, row: Row) -> Credentials:
+    """A session of a role with this shape, made while the server's clock was behind."""
+    caller = Caller(server.endpoint, server.credentials, CallLedger())
+    caller.clock_seconds = BEHIND_SECONDS
+    name = f"a4-{uuid.uuid4().hex[:10]}"
+    extra = {"PermissionsBoundary": row.boundary} if row.boundary else {}
+    trust = json.dumps(trust_of(ACCOUNT))
+    caller.query("iam", "CreateRole", RoleName=name, AssumeRolePolicyDocument=trust, **extra)
+    policy = {"PolicyName": "p", "PolicyDocument": json.dumps(row.shape.document)}
+    caller.query("iam", "PutRolePolicy", RoleName=name, **policy)
+    extra = {"Policy": json.dumps(row.session_policy)} if row.session_policy else {}
+    role = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/{name}", "RoleSessionName": "ended"}
+    answer = caller.query("sts", "AssumeRole", DurationSeconds=LIFE_SECONDS, **role, **extra)
+    caller.close()
+    found = [
+        answer.split(f"<{part}>".encode())[1].split(b"<")[0].decode()
+        for part in ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    ]
+    return Credentials(*found)
 
-    def __init__(self, server):
-        self.server = server
-        self.iam = server.client("iam")
+
+def trust_of(account: str) -> dict:
+    """Lets the account's administrator become the role."""
+    admin = {"AWS": f"arn:aws:iam::{account}:user/admin"}
+    return document(statement("Allow", Principal=admin, Action="sts:AssumeRole"))
+
+
+@pytest.fixture(scope="module")
+def other_account(patient_server) -> Credentials:
+    """The administrator of a second account."""
+    command = [patient_server.settings.binary, "identity"]
+    command += ["--endpoint", patient_server.endpoint]
+    command += ["account", "create", OTHER_ACCOUNT, "--name", "other"]
+    environment = patient_server.aws_environment()
+    made = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    files = configparser.ConfigParser()
+    files.read_string(made.stdout[made.stdout.index("[") :])
+    section = files[files.sections()[0]]
+    return Credentials(section["aws_access_key_id"], section["aws_secret_access_key"])
+
+
+class Identities:
+    """Makes users, roles and sessions of one account through IAM and STS."""
+
+    def __init__(self, server, administrator: Credentials | None = None, account: str = ACCOUNT):
+        self.iam = server.client("iam", administrator)
+        self.sts = server.client("sts", administrator)
+        self.account = account
 
     def user(self, *policies: dict, managed: str | None = None, boundary: str | None = None):
         """A user with inline policies; returns its name and key."""
@@ -92,7 +194,7 @@ class Identities:
                 UserName=name, PolicyName=f"p{index}", PolicyDocument=json.dumps(policy)
             )
         if managed:
-            self.iam.attach_user_policy(UserName=name, PolicyArn=managed)
+            self.iam.attach_user_policy(UserName=name, PolicyArn=MANAGED + managed)
         return name, self.key(name)
 
     def key(self, name: str) -> Credentials:
@@ -100,76 +202,83 @@ class Identities:
         key = self.iam.create_access_key(UserName=name)["AccessKey"]
         return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
 
-    def session(self, policy: dict, session_policy: dict | None = None) -> Credentials:
-        """A session of a role with this policy."""
+    def session(self, row: Row, *policies: dict, managed: str | None = None) -> Credentials:
+        """A session of a role with these policies, under the row's boundary and session policy."""
         name = f"a4-{uuid.uuid4().hex[:10]}"
-        trust = document(
-            statement(
-                "Allow",
-                Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:user/admin"},
-                Action="sts:AssumeRole",
+        extra = {"PermissionsBoundary": row.boundary} if row.boundary else {}
+        trust = json.dumps(trust_of(self.account))
+        role = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, **extra)
+        for index, policy in enumerate(policies):
+            self.iam.put_role_policy(
+                RoleName=name, PolicyName=f"p{index}", PolicyDocument=json.dumps(policy)
             )
-        )
-        role = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
-        self.iam.put_role_policy(
-            RoleName=name, PolicyName="p", PolicyDocument=json.dumps(policy)
-        )
-        extra = {"Policy": json.dumps(session_policy)} if session_policy else {}
-        given = self.server.client("sts").assume_role(
+        if managed:
+            self.iam.attach_role_policy(RoleName=name, PolicyArn=MANAGED + managed)
+        extra = {"Policy": json.dumps(row.session_policy)} if row.session_policy else {}
+        given = self.sts.assume_role(
             RoleArn=role["Role"]["Arn"], RoleSessionName="matrix", **extra
         )["Credentials"]
         return Credentials(
             given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
         )
 
+    def principal(self, row: Row, *policies: dict, managed: str | None = None) -> Credentials:
+        """A user, or a session where the row has a session policy."""
+        if row.session_policy:
+            return self.session(row, *policies, managed=managed)
+        return self.user(*policies, managed=managed, boundary=row.boundary)[1]
 
-def callers_of_shape(identities: Identities, name: str, shape: Shape) -> list[Caller]:
-    """The nine kinds of caller for one policy shape."""
-    user, key = identities.user(shape.document)
-    disabled = identities.key(user)
-    identities.iam.update_access_key(
+
+def callers_of(
+    row: Row, own: Identities, other: Identities, ended: Credentials
+) -> list[CallerOfMatrix]:
+    """Every kind of caller for one shape."""
+    given = row.shape.document
+    user, _ = own.user(given, boundary=row.boundary)
+    disabled = own.key(user)
+    own.iam.update_access_key(
         UserName=user, AccessKeyId=disabled.access_key_id, Status="Inactive"
     )
-    session = identities.session(shape.document)
+    session = own.session(row, given)
     damaged = Credentials(
         session.access_key_id,
         session.secret_access_key,
         (session.session_token or "")[:-6] + "AAAAAA",
     )
-    _, bare = identities.user()
-    _, wrong = identities.user(WRONG_RESOURCE.document)
-    _, reader = identities.user(
-        shape.document, managed="arn:aws:iam::aws:policy/AWSCloudTrail_ReadOnlyAccess"
-    )
-    _, admin = identities.user(
-        shape.document, managed="arn:aws:iam::aws:policy/AdministratorAccess"
-    )
-    return [
-        Caller("none", name, None, None),
-        Caller("unknown key", name, Credentials("AKIAUNKNOWNUNKNOWN00", "x" * 40), None),
-        Caller("disabled key", name, disabled, None),
-        Caller("damaged session", name, damaged, None),
-        Caller("no policy", name, bare, ((),)),
-        Caller("wrong resource", name, wrong, ((WRONG_RESOURCE,),)),
-        Caller("the shape alone", name, key, ((shape,),)),
-        Caller("role session", name, session, ((shape,),)),
-        Caller("administrator", name, admin, ((shape, FULL),)),
-        Caller("read-only", name, reader, ((shape, READ_ONLY),)),
-    ]
+    unknown = Credentials("AKIAUNKNOWNUNKNOWN00", "x" * 40)
 
+    def caller(kind: str, credentials: Credentials, *layer: Shape) -> CallerOfMatrix:
+        return CallerOfMatrix(kind, row.name, credentials, (layer, *row.above))
 
-def callers_of_layers(identities: Identities) -> list[Caller]:
-    """Boundary and session policy: the shapes that need a second layer."""
-    whole = IDENTITY_SHAPES["allow"].document
-    _, bounded = identities.user(
-        whole, boundary="arn:aws:iam::aws:policy/AWSCloudTrail_ReadOnlyAccess"
-    )
-    lists_only = document(statement("Allow", Action="cloudtrail:List*", Resource="*"))
-    session = identities.session(whole, session_policy=lists_only)
-    lists = Shape({}, lambda action, resource: action.startswith("cloudtrail:List"))
     return [
-        Caller("the shape alone", "permissions boundary", bounded, ((FULL,), (READ_ONLY,))),
-        Caller("the shape alone", "session policy", session, ((FULL,), (lists,))),
+        CallerOfMatrix("none", row.name, None, None),
+        CallerOfMatrix("unknown key", row.name, unknown, None),
+        CallerOfMatrix("disabled key", row.name, disabled, None),
+        CallerOfMatrix("damaged session", row.name, damaged, None),
+        CallerOfMatrix("expired session", row.name, ended, None),
+        caller("no policy", own.principal(row)),
+        CallerOfMatrix(
+            "other account",
+            row.name,
+            other.principal(row, given),
+            ((row.shape,), *row.above),
+            is_foreign=True,
+        ),
+        caller("wrong resource", own.principal(row, WRONG_RESOURCE.document), WRONG_RESOURCE),
+        caller("the shape alone", own.principal(row, given), row.shape),
+        caller("role session", session, row.shape),
+        caller(
+            "administrator",
+            own.principal(row, given, managed="AdministratorAccess"),
+            row.shape,
+            FULL,
+        ),
+        caller(
+            "read-only",
+            own.principal(row, given, managed="AWSCloudTrail_ReadOnlyAccess"),
+            row.shape,
+            READ_ONLY,
+        ),
     ]
 
 
@@ -207,28 +316,39 @@ class Channel:
         return answer.status, kind.split("#")[-1].split(":")[0]
 
 
-def judge(caller: Caller, name: str, status: int, code: str) -> str | None:
+def judge(caller: CallerOfMatrix, name: str, status: int, code: str) -> str | None:
     """What is wrong with an answer, or None."""
     if status >= 500:
         verdict = "a server error"
     elif caller.layers is None:
         verdict = None if code in UNAUTHENTICATED else "authentication passed"
-    elif allowed(name, *caller.layers):
+    elif caller.is_allowed(name):
         verdict = "denied" if code in DENIED or code in UNAUTHENTICATED else None
     else:
         verdict = None if code in DENIED else "allowed"
     return verdict and f"{verdict}: {name} by {caller.kind}, {caller.shape}: {status} {code}"
 
 
-# Proves: A4, R20
-def test_every_cell_is_as_the_second_table_says(patient_server):
-    identities = Identities(patient_server)
-    callers = callers_of_layers(identities)
-    for name, shape in IDENTITY_SHAPES.items():
-        callers += callers_of_shape(identities, name, shape)
-    identities_before = everything_that_exists(identities)
+def unrecorded(server, denied: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The denied calls, by access key and operation, that the history does not tell of."""
+    told = set()
+    for stored in Oracle(server.data_dir).events():
+        event = json.loads(stored.json)
+        if event.get("errorCode", "").startswith("AccessDenied"):
+            told.add((event["userIdentity"].get("accessKeyId"), event["eventName"]))
+    return denied - told
 
-    def run(caller: Caller) -> list[str]:
+
+# Proves: A4, R20, R21
+def test_every_cell_is_as_the_second_table_says(patient_server, other_account):
+    own = Identities(patient_server)
+    other = Identities(patient_server, other_account, OTHER_ACCOUNT)
+    callers = []
+    for row in ROWS:
+        callers += callers_of(row, own, other, patient_server.expired[row.name])
+    identities_before = everything_that_exists(own)
+
+    def run(caller: CallerOfMatrix) -> list[str]:
         channel = Channel(patient_server)
         found = (
             judge(caller, name, *channel.call(name, caller.credentials)) for name in OPERATIONS
@@ -239,8 +359,17 @@ def test_every_cell_is_as_the_second_table_says(patient_server):
         mismatches = [problem for problems in pool.map(run, callers) for problem in problems]
     cells = len(callers) * len(OPERATIONS)
     assert mismatches == [], f"{len(mismatches)} of {cells} cells"
-    assert everything_that_exists(identities) == identities_before
-    record("A4", runs=cells, figures={"mismatches": 0})
+    assert everything_that_exists(own) == identities_before
+    # What PutAuditEvents would write are data events, which the history does not keep.
+    denied = {
+        (caller.credentials.access_key_id, name)
+        for caller in callers
+        for name in OPERATIONS
+        if caller.layers is not None and not caller.is_allowed(name) and name != "PutAuditEvents"
+    }
+    eventually(lambda: not unrecorded(patient_server, denied), 30, "the record of denied calls")
+    figures = {"mismatches": 0, "denied calls, all recorded": len(denied)}
+    record("A4", runs=cells, figures=figures)
 
 
 def everything_that_exists(identities: Identities) -> tuple:

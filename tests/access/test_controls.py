@@ -6,22 +6,22 @@ import pytest
 from harness.raw_http import send
 from harness.results import record
 from harness.signature import sign
-from test_a2_signatures import lookup, replaced
-from test_a4_matrix import Caller, Channel, Identities, judge
+from test_a2_signatures import flipped, lookup, replaced
+from test_a4_matrix import CallerOfMatrix, Channel, Identities, judge
 
 
 def flipped_signature(server) -> int:
-    """The status of a request whose signature's last digit is wrong."""
+    """The status of a request whose signature's last digit is wrong, as A2 makes it."""
     signed = sign(lookup(server), server.credentials)
-    value = signed.header("authorization")
-    digit = "0" if value[-1] != "0" else "1"
-    return send(server.endpoint, replaced(signed, "authorization", value[:-1] + digit)).status
+    prefix, _, value = signed.header("authorization").rpartition("Signature=")
+    text = f"{prefix}Signature={flipped(value, len(value) - 1)}"
+    return send(server.endpoint, replaced(signed, "authorization", text)).status
 
 
 def unauthorized_problem(server) -> str | None:
     """What the matrix says about StopLogging by a user without any policy."""
     _, credentials = Identities(server).user()
-    caller = Caller("no policy", "none", credentials, ((),))
+    caller = CallerOfMatrix("no policy", "none", credentials, ((),))
     return judge(caller, "StopLogging", *Channel(server).call("StopLogging", credentials))
 
 

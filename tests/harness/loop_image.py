@@ -78,6 +78,40 @@ class MemoryDisk:
         shutil.rmtree(self.mount_point, ignore_errors=True)
 
 
+class ThinDisk:
+    """ext4 in an image that promises more room than the memory under it has.
+
+    When that memory is full, the device fails with a true I/O error: what a sync reports then, the
+    file system has already forgotten.
+    """
+
+    def __init__(self, folder: Path, name: str, megabytes: int):
+        self.memory = MemoryDisk(folder / f"{name}-memory", megabytes)
+        self.disk = LoopImage.create(self.memory.mount_point, "thin", 4 * megabytes)
+        self.mount_point = self.disk.mount_point
+        self.ballast = self.memory.mount_point / "ballast"
+
+    def leave(self, kilobytes: int) -> None:
+        """Take the memory but for so much."""
+        os.sync()
+        status = os.statvfs(self.memory.mount_point)
+        free = status.f_bavail * status.f_frsize
+        with self.ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, max(4096, free - (kilobytes << 10)))
+
+    def repair(self) -> None:
+        """Give the memory back and mount again, as after the exchange of a cable."""
+        run("umount", str(self.mount_point))
+        self.ballast.unlink()
+        self.disk.mounted = False
+        self.disk.mount()
+
+    def remove(self) -> None:
+        """Unmount both."""
+        self.disk.remove()
+        self.memory.remove()
+
+
 def run(*command: str) -> None:
     """A system command that must succeed."""
     finished = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,7 +1,8 @@
 """Reads the server's stores as a stranger would, and compares them with the ledger.
 
 Nothing of Cairn's own code is used: the catalog is opened as SQLite, tables through pyiceberg from
-their metadata file, hot objects as Arrow IPC. Invariants I1, I2 and I4 of the reliability register.
+their metadata file, hot objects as Arrow IPC. Invariants I1, I2, I4 and I5 and rule R21 of the
+reliability register.
 """
 
 import itertools
@@ -15,6 +16,7 @@ import pyarrow.ipc
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import StaticTable
 
+from .calls import AGENT, CallLedger, call_problems
 from .ledger import Ledger, Outcome, content_hash
 
 LOCATION_PREFIX = "s3://cairn-lake/"
@@ -62,6 +64,7 @@ class Verdict:
     """The comparison's result. `problems` is empty when all invariants hold."""
 
     acknowledged: int = 0
+    calls: int = 0
     lost: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
     altered: list[str] = field(default_factory=list)
@@ -75,7 +78,7 @@ class Verdict:
 
     def __str__(self) -> str:
         return (
-            f"{self.acknowledged} acknowledged, {len(self.lost)} lost, "
+            f"{self.acknowledged} acknowledged, {self.calls} calls, {len(self.lost)} lost, "
             f"{len(self.duplicates)} duplicates, {len(self.altered)} altered, "
             f"{len(self.unsent)} never sent, problems {self.problems[:5]}, "
             f"lost {self.lost[:5]}"
@@ -169,10 +172,24 @@ class Oracle:
                 found += rows(pyarrow.ipc.open_file(source).read_all())
         return found
 
-    def verdict(self, ledger: Ledger, *, others=lambda event: False) -> Verdict:
-        """I1, I2 and I4. `others` recognises events that other parties sent (own calls)."""
+    def verdict(
+        self,
+        ledger: Ledger,
+        *,
+        others=lambda event: False,
+        calls: CallLedger | None = None,
+        answered: set[str] | None = None,
+    ) -> Verdict:
+        """I1, I2, I4 and I5. `others` recognises events that other parties sent (own calls).
+
+        With `calls`, R21 too: `answered` are those that must be there, by default all that were.
+        """
         stored = self.events()
         verdict = Verdict(acknowledged=ledger.count(Outcome.ACKNOWLEDGED))
+        if calls is not None:
+            answered = calls.answered() if answered is None else answered
+            verdict.calls = len(answered)
+            verdict.problems += call_problems(stored, calls, answered, self.catalog_path())
         seen: dict[str, StoredEvent] = {}
         for event in stored:
             if event.event_id in seen:
@@ -201,9 +218,13 @@ class Oracle:
             for start, end in ranges:
                 if start < committed or end > hot_end:
                     problems.append(f"hot range {start}..{end} outside {committed}..{hot_end}")
-        sequences = [event.sequence for event in stored]
+        sequences = sorted(event.sequence for event in stored)
         if len(sequences) != len(set(sequences)):
             problems.append("a sequence is stored twice")
+        ends = [hot_end for _, hot_end in state.positions.values()]
+        # Every event of the tests belongs to the history: each record of the log has its row (I5).
+        if len(set(sequences)) != sum(ends):
+            problems.append(f"{len(set(sequences))} rows of {sum(ends)} records")
         problems += self.snapshot_problems()
         return problems
 
@@ -230,7 +251,9 @@ def joint_problems(ranges: list[tuple[int, int]]) -> list[str]:
 
 
 def own_call(event: StoredEvent) -> bool:
-    """Whether the event tells of a call to the server itself."""
+    """Whether the event tells of a call to the server itself that no ledger knows."""
+    if f'"userAgent":"{AGENT}'.encode() in event.json:
+        return True  # looked at one by one, by their marks
     sources = (b"cloudtrail", b"iam", b"s3", b"sts")
     return any(
         b'"eventSource":"' + source + b'.amazonaws.com"' in event.json for source in sources

@@ -72,6 +72,10 @@ class Producer:
             self.ledger.settle(identifiers, Outcome.REFUSED)
         return answer
 
+    def exchange_events(self, events: list[bytes]) -> BatchAnswer:
+        """Send one batch that the ledger shall not know."""
+        return self.exchange(batch_request(self.endpoint, self.credentials, events))
+
     def exchange(self, request: Request) -> BatchAnswer:
         """Send a prepared request on the kept connection."""
         if self.connection is None:

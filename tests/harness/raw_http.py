@@ -54,7 +54,7 @@ def exchange(endpoint: str, data: bytes) -> Answer | None:
             connection.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the answer to a refused head may come before the body is through
-        return read_answer(connection, has_body=not data.startswith(b"HEAD "))
+        return read_answer(connection, not data.startswith(b"HEAD "), watch_end=False)
 
 
 def send(endpoint: str, request: Request) -> Answer:
@@ -64,8 +64,10 @@ def send(endpoint: str, request: Request) -> Answer:
     return answer
 
 
-def read_answer(connection: socket.socket, has_body: bool = True) -> Answer | None:
-    """One answer from the socket, and whether the connection ends behind it."""
+def read_answer(
+    connection: socket.socket, has_body: bool = True, watch_end: bool = True
+) -> Answer | None:
+    """One answer from the socket, and, if it is watched, whether the connection ends behind it."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = receive(connection)
@@ -85,7 +87,8 @@ def read_answer(connection: socket.socket, has_body: bool = True) -> Answer | No
         if not part:
             break
         rest += part
-    closed = headers.get("connection", "").lower() == "close" or ended(connection)
+    closed = headers.get("connection", "").lower() == "close"
+    closed = closed or (watch_end and ended(connection))
     return Answer(status, headers, rest[:length], closed)
 
 

@@ -40,6 +40,11 @@ def record(test: str, **values) -> None:
         results.write(json.dumps(line) + "\n")
 
 
+def first_seed() -> int:
+    """Where seeds begin, so that the parts of a full amount differ: `CAIRN_SEED_BASE`."""
+    return int(os.environ.get("CAIRN_SEED_BASE", "0"))
+
+
 def amount(usual: int, full: int) -> int:
     """How many runs: few in every build, the plan's number (`full`) or a share of it (`30%`)."""
     wanted = os.environ.get("CAIRN_AMOUNTS", "")

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +43,8 @@ class Settings:
     arguments: list[str] = field(default_factory=list)
     #: Settings that keep tests from waiting for limits meant for people.
     relaxed: bool = True
+    #: Called in the child before the server begins.
+    before_exec: Callable[[], None] | None = None
 
 
 RELAXED = {"CAIRN_LOOKUP_REQUESTS_PER_SECOND": "100000"}
@@ -113,7 +116,13 @@ class Server:
             *self.settings.arguments,
         ]
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                command,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                preexec_fn=self.settings.before_exec,
+            )
 
     def start(self) -> "Server":
         """Start and wait until ingest is accepted and reads answer."""
@@ -201,9 +210,17 @@ class Server:
 
     def resident_bytes(self) -> int:
         """Resident memory of the process now."""
+        return self.memory("VmRSS")
+
+    def peak_bytes(self) -> int:
+        """The most resident memory that the process has had."""
+        return self.memory("VmHWM")
+
+    def memory(self, name: str) -> int:
+        """A figure of the kernel's about the process's memory."""
         assert self.process is not None
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) * 1024
+        return int(re.search(rf"{name}:\s+(\d+)", status).group(1)) * 1024
 
     # Clients
 

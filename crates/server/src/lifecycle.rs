@@ -337,7 +337,8 @@ impl Parts {
             .map_err(|error| open_error("the first account", &error))?;
         let log = open_log(&config, disk, &clock).await?;
         let contract = sabotage::contract(&log);
-        let catalog: Arc<dyn LakeCatalog> = Arc::clone(&world.catalog) as Arc<dyn LakeCatalog>;
+        let catalog = Arc::clone(&world.catalog) as Arc<dyn LakeCatalog>;
+        let catalog = sabotage::lake_catalog(catalog, &clock);
         let lake = Lake::open(
             lake_config(&config.data_dir, &config.lake),
             catalog,

@@ -5,11 +5,16 @@
 use std::sync::Arc;
 
 use cairn_catalog::CatalogError;
+use cairn_catalog::lake::LakeCatalog;
 use cairn_eventlog::{EventLog, OpenError, SegmentedLog, SegmentedLogConfig};
 use cairn_platform::{Clock, Disk};
 
 #[cfg(feature = "sabotage")]
 mod forgetful_log;
+#[cfg(feature = "sabotage")]
+mod loose_catalog;
+#[cfg(feature = "sabotage")]
+mod poisoning_log;
 
 /// Opens the event log, with a fault in it if one is planted there.
 pub(crate) fn open_log(
@@ -41,7 +46,38 @@ pub(crate) fn contract(log: &Arc<SegmentedLog>) -> Arc<dyn EventLog> {
     if planted() == "forget-batches" {
         return Arc::new(forgetful_log::ForgetfulLog::over(log));
     }
+    #[cfg(feature = "sabotage")]
+    if planted() == "poison" {
+        return Arc::new(poisoning_log::PoisoningLog { log });
+    }
     log
+}
+
+/// What the lake commits to.
+pub(crate) fn lake_catalog(
+    catalog: Arc<dyn LakeCatalog>,
+    clock: &Arc<dyn Clock>,
+) -> Arc<dyn LakeCatalog> {
+    #[cfg(feature = "sabotage")]
+    if planted() == "offset-outside-snapshot" {
+        let clock = Arc::clone(clock);
+        return Arc::new(loose_catalog::LooseCatalog { catalog, clock });
+    }
+    #[cfg(not(feature = "sabotage"))]
+    let _ = clock;
+    catalog
+}
+
+/// Whether the lake's writer stands still, as a reader that has broken down.
+#[cfg(feature = "sabotage")]
+pub(crate) fn stops_the_lake() -> bool {
+    planted() == "lake-stopped"
+}
+
+/// Whether the lake's writer stands still, as a reader that has broken down.
+#[cfg(not(feature = "sabotage"))]
+pub(crate) const fn stops_the_lake() -> bool {
+    false
 }
 
 /// Whether this action is let through without authorization.
