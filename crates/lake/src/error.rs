@@ -64,6 +64,23 @@ pub enum LakeError {
         /// Where the log ends.
         log_end: Sequence,
     },
+    /// The log begins behind the place where the table ends: the records between were released because
+    /// a later state of the catalog said that they are in the table. This catalog is not that one.
+    #[error(
+        "table {table} ends at {position} in partition {}, but the event log begins at {log_start}: \
+         the catalog is older than the log or new; restore the catalog, the log and the lake from the \
+         same time", partition.0
+    )]
+    LogAhead {
+        /// The table.
+        table: TableId,
+        /// The partition.
+        partition: PartitionId,
+        /// Where the table is.
+        position: Sequence,
+        /// Where the log begins.
+        log_start: Sequence,
+    },
     /// There is no such table.
     #[error("there is no table {0}")]
     NoSuchTable(TableId),
@@ -93,6 +110,7 @@ impl LakeError {
             | Self::Rows { .. }
             | Self::UnknownSchema { .. }
             | Self::LogBehind { .. }
+            | Self::LogAhead { .. }
             | Self::NoSuchTable(_)
             | Self::Configuration { .. } => false,
         }

@@ -81,7 +81,8 @@ impl Shared {
     ) -> Result<Vec<DataFile>, LakeError> {
         let mut added = Vec::with_capacity(files.len());
         for (day, file) in files {
-            let key = names::data_key(&version.table, day, &self.workshop.uuid());
+            let stamp = self.workshop.stamp(&file.bytes);
+            let key = names::data_key(&version.table, day, &stamp);
             let schema = version.metadata.current_schema();
             added.push(describe(schema, location_of(&key), day, &file)?);
             self.workshop.put(&key, file.bytes).await?;

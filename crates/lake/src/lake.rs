@@ -109,9 +109,10 @@ impl Lake {
             let id: TableId = name
                 .parse()
                 .expect("the names of built-in tables are valid");
-            let start = log.start(config.partition);
+            // The built-in tables follow the log from its beginning: where that is gone, the catalog is not
+            // the one that belongs to the log, and the writer refuses to begin.
             let state = ensure_table(&workshop, catalog.as_ref(), epoch, &id, |id| {
-                created(id, config.partition, start)
+                created(id, config.partition, Sequence::default())
             });
             let state = state.await?;
             let version = TableVersion::load(&workshop, &id, &state.metadata).await?;

@@ -31,10 +31,9 @@ pub(crate) struct ManifestContent {
     pub(crate) removed: Vec<Arc<LiveFile>>,
 }
 
-/// Where and for whom a manifest is made.
+/// For whom a manifest is made.
 #[derive(Debug)]
 pub(crate) struct ManifestFrame<'a> {
-    pub(crate) location: &'a str,
     pub(crate) snapshot: i64,
     pub(crate) schema: &'a SchemaRef,
     pub(crate) spec: &'a PartitionSpec,
@@ -47,7 +46,8 @@ pub(crate) async fn encode_manifest(
 ) -> Result<(ManifestFile, Bytes), LakeError> {
     let doing = "encoding a manifest";
     let memory: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
-    let output = OutputFile::new(Arc::clone(&memory), frame.location.to_owned());
+    // Where it will lie is decided by its bytes: the caller writes it into the entry.
+    let output = OutputFile::new(Arc::clone(&memory), "manifest".to_owned());
     let (schema, spec) = (Arc::clone(frame.schema), frame.spec.clone());
     let snapshot = Some(frame.snapshot);
     let mut writer = ManifestWriterBuilder::new(output, snapshot, schema, spec).build_v2_data();
@@ -73,7 +73,7 @@ pub(crate) async fn encode_manifest(
         .await
         .map_err(LakeError::iceberg(doing))?;
     let bytes = memory
-        .read(frame.location)
+        .read("manifest")
         .await
         .map_err(LakeError::iceberg(doing))?;
     Ok((file, bytes))

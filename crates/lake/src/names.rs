@@ -1,8 +1,12 @@
 //! Names of the lake's objects. Each ends in a version 7 UUID, so that it is new, and so that its age by
-//! our own clock can be read from it: the orphan search needs no file times.
+//! our own clock can be read from it: the orphan search needs no file times. Before the UUID stands the
+//! checksum of the object's bytes, so that whoever reads the whole object can tell damage, and one object
+//! in the place of another (C5).
 
 use cairn_catalog::lake::TableId;
 use cairn_platform::{Clock, Entropy};
+
+use crate::error::LakeError;
 
 /// A version 7 UUID: 48 bits of milliseconds, then randomness.
 pub(crate) fn new_uuid(clock: &dyn Clock, entropy: &dyn Entropy) -> String {
@@ -38,10 +42,35 @@ pub(crate) fn created_ms(key: &str) -> Option<i64> {
     i64::from_str_radix(&digits, 16).ok()
 }
 
+/// The end of an object's name: `c`, the CRC32C of its bytes in eight hex digits, `-` and the UUID.
+pub(crate) fn stamp(bytes: &[u8], uuid: &str) -> String {
+    format!("c{:08x}-{uuid}", crc32c::crc32c(bytes))
+}
+
+/// The checksum in an object's name; none in names of hot objects, which the catalog vouches for, and of
+/// objects that were written before names had one.
+fn stamped_checksum(key: &str) -> Option<u32> {
+    let stem = key.rsplit('/').next()?.split('.').next()?;
+    let before_uuid = stem.get(..stem.len().checked_sub(UUID_LENGTH + 1)?)?;
+    let digits = before_uuid.rsplit('-').next()?.strip_prefix('c')?;
+    (digits.len() == 8).then(|| u32::from_str_radix(digits, 16).ok())?
+}
+
+/// Refuses bytes that are not those that the object was named for.
+pub(crate) fn check_stamp(key: &str, bytes: &[u8]) -> Result<(), LakeError> {
+    match stamped_checksum(key) {
+        Some(checksum) if checksum != crc32c::crc32c(bytes) => Err(LakeError::Damaged {
+            key: key.to_owned(),
+            reason: "its bytes do not have the checksum in its name".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Where the data files of one day lie. `day` counts from 1970-01-01.
-pub(crate) fn data_key(table: &TableId, day: i32, uuid: &str) -> String {
+pub(crate) fn data_key(table: &TableId, day: i32, stamp: &str) -> String {
     format!(
-        "{table}/data/eventtime_day={}/{uuid}.parquet",
+        "{table}/data/eventtime_day={}/{stamp}.parquet",
         day_text(day)
     )
 }
@@ -50,16 +79,16 @@ pub(crate) fn hot_key(table: &TableId, start: u64, end: u64, uuid: &str) -> Stri
     format!("{table}/hot/{start:020}-{end:020}-{uuid}.arrow")
 }
 
-pub(crate) fn manifest_key(table: &TableId, uuid: &str) -> String {
-    format!("{table}/metadata/manifest-{uuid}.avro")
+pub(crate) fn manifest_key(table: &TableId, stamp: &str) -> String {
+    format!("{table}/metadata/manifest-{stamp}.avro")
 }
 
-pub(crate) fn manifest_list_key(table: &TableId, snapshot: i64, uuid: &str) -> String {
-    format!("{table}/metadata/snap-{snapshot}-{uuid}.avro")
+pub(crate) fn manifest_list_key(table: &TableId, snapshot: i64, stamp: &str) -> String {
+    format!("{table}/metadata/snap-{snapshot}-{stamp}.avro")
 }
 
-pub(crate) fn metadata_key(table: &TableId, version: u64, uuid: &str) -> String {
-    format!("{table}/metadata/{version:05}-{uuid}.metadata.json")
+pub(crate) fn metadata_key(table: &TableId, version: u64, stamp: &str) -> String {
+    format!("{table}/metadata/{version:05}-{stamp}.metadata.json")
 }
 
 /// The version in the name of a metadata file; 0 if it has none.
@@ -90,15 +119,26 @@ mod tests {
         let clock = ManualClock::at(1_795_226_127_981);
         let uuid = new_uuid(&clock, &SeededEntropy::new(1));
         let table: TableId = "event-history".parse().expect("a valid name");
+        let stamp = stamp(b"its bytes", &uuid);
         for key in [
-            data_key(&table, 20_778, &uuid),
-            hot_key(&table, 1, 2, &uuid),
-            manifest_list_key(&table, 7, &uuid),
-            metadata_key(&table, 12, &uuid),
+            data_key(&table, 20_778, &stamp),
+            manifest_key(&table, &stamp),
+            manifest_list_key(&table, 12_345_678, &stamp),
+            metadata_key(&table, 12, &stamp),
         ] {
             assert_eq!(created_ms(&key), Some(1_795_226_127_981), "{key}");
+            assert!(check_stamp(&key, b"its bytes").is_ok(), "{key}");
+            assert!(check_stamp(&key, b"its bytez").is_err(), "{key}");
         }
-        assert_eq!(metadata_version(&metadata_key(&table, 12, &uuid)), 12);
+        let unstamped = [
+            hot_key(&table, 1, 2, &uuid),
+            manifest_list_key(&table, 12_345_678, &uuid),
+        ];
+        for key in unstamped {
+            assert_eq!(created_ms(&key), Some(1_795_226_127_981), "{key}");
+            assert!(check_stamp(&key, b"any bytes").is_ok(), "{key}");
+        }
+        assert_eq!(metadata_version(&metadata_key(&table, 12, &stamp)), 12);
         assert_eq!(created_ms("event-history/data/stranger.parquet"), None);
         assert_eq!(day_text(20_778), "2026-11-21");
     }

@@ -175,7 +175,7 @@ fn push_hidden(columns: &mut [Column], event: &Event<'_>, identity: Option<Value
 }
 
 /// SHA-256 of the canonical JSON, lower-case hexadecimal.
-fn checksum(json: &str) -> String {
+pub(crate) fn checksum(json: &str) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let hash = digest::digest(&digest::SHA256, json.as_bytes());
     let mut text = String::with_capacity(64);

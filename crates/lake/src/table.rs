@@ -56,8 +56,16 @@ impl Workshop {
             .map_err(LakeError::Objects)
     }
 
+    /// The whole object, as it was written.
     pub(crate) async fn get(&self, key: &str) -> Result<Bytes, LakeError> {
-        self.objects.get(key).await.map_err(LakeError::Objects)
+        let bytes = self.objects.get(key).await.map_err(LakeError::Objects)?;
+        names::check_stamp(key, &bytes)?;
+        Ok(bytes)
+    }
+
+    /// The end of a new object's name.
+    pub(crate) fn stamp(&self, bytes: &[u8]) -> String {
+        names::stamp(bytes, &self.uuid())
     }
 
     /// A snapshot ID: random and positive.
@@ -121,8 +129,7 @@ impl TableVersion {
             .map_err(LakeError::iceberg(doing))?;
         let mut document = to_document(&built.metadata)?;
         document["last-updated-ms"] = workshop.clock.now_ms().into();
-        let key = names::metadata_key(table, 0, &workshop.uuid());
-        let metadata = write_metadata(workshop, &key, &document).await?;
+        let (key, metadata) = write_metadata(workshop, (table, 0), &document).await?;
         let arrow = schema::arrow_schema(metadata.current_schema())?;
         let metadata = Arc::new(metadata);
         Ok(Self {
@@ -197,7 +204,7 @@ impl TableVersion {
             .map(|manifest| manifest.file.clone())
             .collect();
         let (files, bytes) = encode_manifest_list(snapshot, parent, number, files).await?;
-        let list = names::manifest_list_key(&self.table, snapshot, &workshop.uuid());
+        let list = names::manifest_list_key(&self.table, snapshot, &workshop.stamp(&bytes));
         workshop.put(&list, bytes).await?;
         failpoints::reach(failpoints::COMMIT_LIST);
 
@@ -228,8 +235,8 @@ impl TableVersion {
             .filter_map(|old| key_of(&old.metadata_file))
             .map(str::to_owned)
             .collect();
-        let key = self.next_key(workshop);
-        let metadata = write_metadata(workshop, &key, &to_document(&built.metadata)?).await?;
+        let document = to_document(&built.metadata)?;
+        let (key, metadata) = write_metadata(workshop, self.next_name(), &document).await?;
         failpoints::reach(failpoints::COMMIT_METADATA);
         let version = Self {
             table: self.table.clone(),
@@ -257,8 +264,7 @@ impl TableVersion {
         }
         let now_ms = workshop.clock.now_ms().max(self.metadata.last_updated_ms());
         document["last-updated-ms"] = now_ms.into();
-        let key = self.next_key(workshop);
-        let metadata = write_metadata(workshop, &key, &document).await?;
+        let (key, metadata) = write_metadata(workshop, self.next_name(), &document).await?;
         Ok(Self {
             key,
             metadata: Arc::new(metadata),
@@ -266,12 +272,8 @@ impl TableVersion {
         })
     }
 
-    fn next_key(&self, workshop: &Workshop) -> String {
-        names::metadata_key(
-            &self.table,
-            names::metadata_version(&self.key) + 1,
-            &workshop.uuid(),
-        )
+    fn next_name(&self) -> (&TableId, u64) {
+        (&self.table, names::metadata_version(&self.key) + 1)
     }
 
     fn builder(&self) -> TableMetadataBuilder {
@@ -326,15 +328,15 @@ impl TableVersion {
         snapshot: i64,
         content: ManifestContent,
     ) -> Result<LoadedManifest, LakeError> {
-        let key = names::manifest_key(&self.table, &workshop.uuid());
         let schema = self.metadata.current_schema();
         let frame = ManifestFrame {
-            location: &location_of(&key),
             snapshot,
             schema,
             spec: self.metadata.default_partition_spec(),
         };
-        let (file, bytes) = encode_manifest(&frame, content).await?;
+        let (mut file, bytes) = encode_manifest(&frame, content).await?;
+        let key = names::manifest_key(&self.table, &workshop.stamp(&bytes));
+        file.manifest_path = location_of(&key);
         let loaded = decode_manifest(file, schema, &bytes)?;
         workshop.put(&key, bytes).await?;
         failpoints::reach(failpoints::COMMIT_MANIFEST);
@@ -455,11 +457,12 @@ fn to_document(metadata: &TableMetadata) -> Result<serde_json::Value, LakeError>
 /// Writes a metadata file and reads back what a later start will read.
 async fn write_metadata(
     workshop: &Workshop,
-    key: &str,
+    (table, version): (&TableId, u64),
     document: &serde_json::Value,
-) -> Result<TableMetadata, LakeError> {
+) -> Result<(String, TableMetadata), LakeError> {
     let bytes = Bytes::from(document.to_string());
-    let metadata = parse_metadata(key, &bytes)?;
-    workshop.put(key, bytes).await?;
-    Ok(metadata)
+    let key = names::metadata_key(table, version, &workshop.stamp(&bytes));
+    let metadata = parse_metadata(&key, &bytes)?;
+    workshop.put(&key, bytes).await?;
+    Ok((key, metadata))
 }

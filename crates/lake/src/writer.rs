@@ -176,6 +176,7 @@ impl Writer {
         self.pending_bytes = 0;
         self.pending_since = None;
         let log_end = self.shared.log.durable_end(self.partition);
+        let log_start = self.shared.log.start(self.partition);
         let mut read_end = None;
         for table in &self.shared.tables {
             let mut current = table.current.lock().await;
@@ -188,6 +189,15 @@ impl Writer {
                     partition,
                     position,
                     log_end,
+                });
+            }
+            if position < log_start {
+                let (table, partition) = (table.id.clone(), self.partition);
+                return Err(LakeError::LogAhead {
+                    table,
+                    partition,
+                    position,
+                    log_start,
                 });
             }
             read_end = Some(read_end.map_or(position, |known: Sequence| known.min(position)));

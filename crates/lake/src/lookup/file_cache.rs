@@ -9,14 +9,21 @@ use parquet::arrow::RowNumber;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::{AsyncFileReader as _, ParquetRecordBatchStreamBuilder};
 use parquet::bloom_filter::Sbbf;
-use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData};
+use parquet::file::statistics::Statistics;
 
 use super::ranged_reader::RangedReader;
 use crate::error::LakeError;
+use crate::live_file::LiveFile;
+use crate::names;
 use crate::objects::Objects;
 
 /// The name of the virtual column that tells a row's number in its file.
 pub(super) const ROW_NUMBER: &str = "_row_number";
+
+/// Files up to this size are read whole when they are opened, and compared with the checksum in their
+/// name. Of larger ones a lookup checks what it shows: identity of the file, and each event's JSON.
+const CHECKED_WHOLE_BYTES_MAX: u64 = 8 << 20;
 
 /// Text columns that are read as dictionaries, because comparing a key is cheaper than a text.
 const DICTIONARY_COLUMNS: [&str; 8] = [
@@ -45,18 +52,23 @@ pub(super) struct OpenFile {
 type Blooms = HashMap<(usize, usize), Option<Arc<Sbbf>>>;
 
 impl OpenFile {
-    async fn open(objects: Arc<dyn Objects>, key: &str, bytes: u64) -> Result<Self, LakeError> {
+    async fn open(objects: Arc<dyn Objects>, file: &LiveFile) -> Result<Self, LakeError> {
         let doing = "reading a footer";
+        if file.bytes <= CHECKED_WHOLE_BYTES_MAX {
+            let whole = objects.get(&file.key).await.map_err(LakeError::Objects)?;
+            names::check_stamp(&file.key, &whole)?;
+        }
         let mut reader = RangedReader {
             objects,
-            key: key.to_owned(),
-            bytes,
+            key: file.key.clone(),
+            bytes: file.bytes,
         };
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let footer = reader
             .get_metadata(Some(&options))
             .await
             .map_err(LakeError::parquet(doing))?;
+        check_identity(file, &footer)?;
         let fetching = ArrowReaderMetadata::try_new(footer, options.clone())
             .map_err(LakeError::parquet(doing))?;
         let row_number: FieldRef =
@@ -117,6 +129,32 @@ impl OpenFile {
     }
 }
 
+/// Refuses a file that is not the one that the manifest means: its rows and sequences are others (C5).
+fn check_identity(file: &LiveFile, footer: &ParquetMetaData) -> Result<(), LakeError> {
+    let (mut rows, mut first, mut last) = (0, u64::MAX, 0);
+    for group in footer.row_groups() {
+        rows += u64::try_from(group.num_rows()).unwrap_or(0);
+        let named = |column: &&ColumnChunkMetaData| column.column_path().string() == "_sequence";
+        if let Some(Statistics::Int64(bounds)) = group
+            .columns()
+            .iter()
+            .find(named)
+            .and_then(|column| column.statistics())
+        {
+            let bound = |value: Option<&i64>| value.and_then(|value| u64::try_from(*value).ok());
+            first = first.min(bound(bounds.min_opt()).unwrap_or(u64::MAX));
+            last = last.max(bound(bounds.max_opt()).unwrap_or(0));
+        }
+    }
+    if rows == file.rows && (first, last) == file.sequences {
+        return Ok(());
+    }
+    Err(LakeError::Damaged {
+        key: file.key.clone(),
+        reason: format!("it holds {rows} rows of the sequences {first} to {last}"),
+    })
+}
+
 /// The same schema with the columns that decide as dictionaries.
 fn with_dictionaries(schema: &SchemaRef) -> SchemaRef {
     let as_dictionary = |field: &FieldRef| {
@@ -164,13 +202,13 @@ impl FileCache {
     pub(super) async fn open(
         &self,
         objects: &Arc<dyn Objects>,
-        key: &str,
-        bytes: u64,
+        file: &LiveFile,
     ) -> Result<Arc<OpenFile>, LakeError> {
+        let key = &file.key;
         if let Some(known) = self.lock().touch(key) {
             return Ok(known);
         }
-        let opened = Arc::new(OpenFile::open(Arc::clone(objects), key, bytes).await?);
+        let opened = Arc::new(OpenFile::open(Arc::clone(objects), file).await?);
         let mut entries = self.lock();
         entries.uses += 1;
         let used = entries.uses;

@@ -14,18 +14,21 @@ use super::places::{NewestPlaces, Place, Source};
 use super::question::{Question, column, insight_detail, text_at};
 use super::{LookupCursor, LookupEvent, LookupPage, LookupQuery, LookupSource};
 use crate::error::LakeError;
+use crate::hot::HotBatch;
 use crate::live_file::LiveFile;
 use crate::objects::Objects;
+use crate::rows::checksum;
 use crate::view::ReadView;
 
 /// What the page shows of an event.
-const SHOWN_COLUMNS: [&str; 11] = [
+const SHOWN_COLUMNS: [&str; 12] = [
     "eventid",
     "eventname",
     "eventsource",
     "eventtime",
     "readonly",
     "eventjson",
+    "eventjsonchecksum",
     "_sequence",
     "_lookup_user",
     "_access_key",
@@ -111,7 +114,7 @@ async fn newest_places(
             break;
         }
         let narrowed = Arc::new(question.not_before(floor));
-        let open = cache.open(objects, &file.key, file.bytes).await?;
+        let open = cache.open(objects, file).await?;
         newest.add(file_search::newest_places(&open, index, &narrowed, wanted).await?);
     }
     Ok(newest.into_vec())
@@ -148,7 +151,8 @@ async fn fetch(
     for (at, place) in places.iter().enumerate() {
         match place.source {
             Source::Hot(batch) => {
-                events[at] = Some(event_of(&view.hot[batch].rows, place.row, source)?);
+                let HotBatch { object, rows, .. } = view.hot[batch].as_ref();
+                events[at] = Some(event_of((&object.object, rows), place.row, source)?);
             }
             Source::File(file) => by_file.entry(file).or_default().push((place.row, at)),
         }
@@ -156,8 +160,8 @@ async fn fetch(
     for (file, mut rows) in by_file {
         rows.sort_unstable();
         let numbers: Vec<usize> = rows.iter().map(|(row, _)| *row).collect();
-        let LiveFile { key, bytes, .. } = view.files[file].as_ref();
-        let open = cache.open(objects, key, *bytes).await?;
+        let key = &view.files[file].key;
+        let open = cache.open(objects, &view.files[file]).await?;
         let batch = file_search::fetch_rows(&open, &numbers, &SHOWN_COLUMNS).await?;
         if batch.num_rows() != rows.len() {
             let reason = format!("{} rows instead of {}", batch.num_rows(), rows.len());
@@ -167,19 +171,26 @@ async fn fetch(
             });
         }
         for (fetched, (_, at)) in rows.into_iter().enumerate() {
-            events[at] = Some(event_of(&batch, fetched, source)?);
+            events[at] = Some(event_of((key, &batch), fetched, source)?);
         }
     }
     Ok(events.into_iter().flatten().collect())
 }
 
 fn event_of(
-    batch: &RecordBatch,
+    (key, batch): (&str, &RecordBatch),
     row: usize,
     source: LookupSource,
 ) -> Result<LookupEvent, LakeError> {
     let text = |name| column(batch, name).map(|values| text_at(values, row));
     let json = text("eventjson")?.unwrap_or_default();
+    // Evidence is shown as it was stored, or not at all (C5).
+    if text("eventjsonchecksum")?.as_deref() != Some(checksum(&json).as_str()) {
+        return Err(LakeError::Damaged {
+            key: key.to_owned(),
+            reason: format!("the JSON of row {row} of a page does not have its checksum"),
+        });
+    }
     // Insights records tell the analysed call in their details (REC-068).
     let named = |name, member| match source {
         LookupSource::Management => text(name),

@@ -26,7 +26,7 @@ pub(crate) fn history() -> TableId {
 /// Everything outside the lake. It survives a restart of the lake.
 pub(crate) struct Stage {
     /// Kept for as long as the test runs.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     pub(crate) clock: ManualClock,
     pub(crate) log: Arc<MemoryLog>,
     pub(crate) catalog: Arc<Catalog>,
@@ -56,13 +56,25 @@ impl Stage {
         };
         let seed = std::sync::atomic::AtomicU64::new(1);
         Self {
-            _folder: folder,
+            folder,
             clock,
             log,
             catalog: Arc::new(catalog),
             config,
             seed,
         }
+    }
+
+    /// A catalog that has just been made takes the place of the one that there was.
+    pub(crate) async fn lose_catalog(&mut self) {
+        let path = self.folder.path().join("another.sqlite");
+        let catalog = Catalog::open(&path, Arc::new(self.clock.clone())).await;
+        self.catalog = Arc::new(catalog.expect("it opens"));
+    }
+
+    /// Everything that the node has on its disk.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     pub(crate) fn lake_folder(&self) -> PathBuf {
