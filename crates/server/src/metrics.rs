@@ -90,17 +90,22 @@ pub(crate) struct Gauges {
     pub(crate) log_start: Gauge,
     pub(crate) log_end: Gauge,
     pub(crate) log_poisoned: Gauge,
+    pub(crate) log_no_space: Gauge,
+    pub(crate) log_damages: Gauge,
     pub(crate) lake_hot_bytes: Gauge,
     pub(crate) lake_commits: Gauge,
     pub(crate) lake_quarantined: Gauge,
     pub(crate) lake_too_old: Gauge,
+    pub(crate) lake_lost: Gauge,
+    pub(crate) lake_rebuilt: Gauge,
+    pub(crate) lake_failures: Gauge,
     pub(crate) uptime_seconds: Gauge<f64, AtomicU64>,
 }
 
 impl Gauges {
-    /// Name, help and value of each.
-    fn table(&self) -> [(&'static str, &'static str, &Gauge); 16] {
-        [
+    /// Name, help and value of those about the server.
+    fn of_server(&self) -> Vec<(&'static str, &'static str, &Gauge)> {
+        vec![
             ("connections", "Open connections", &self.connections),
             (
                 "in_flight_bytes",
@@ -127,6 +132,12 @@ impl Gauges {
                 "Records of reads that wait for room",
                 &self.records_waiting,
             ),
+        ]
+    }
+
+    /// The same of those about event log and lake.
+    fn of_stores(&self) -> Vec<(&'static str, &'static str, &Gauge)> {
+        vec![
             ("log_bytes", "Size of the event log", &self.log_bytes),
             (
                 "log_segments",
@@ -150,6 +161,16 @@ impl Gauges {
                 &self.log_poisoned,
             ),
             (
+                "log_no_space",
+                "1 while the event log refuses events for lack of room",
+                &self.log_no_space,
+            ),
+            (
+                "log_damages",
+                "Places of the event log that do not read back as written",
+                &self.log_damages,
+            ),
+            (
                 "lake_hot_bytes",
                 "Bytes visible but not committed",
                 &self.lake_hot_bytes,
@@ -168,6 +189,21 @@ impl Gauges {
                 "lake_too_old",
                 "Events older than any table keeps",
                 &self.lake_too_old,
+            ),
+            (
+                "lake_lost",
+                "Records lost to damage of the log that the tables go on without",
+                &self.lake_lost,
+            ),
+            (
+                "lake_rebuilt",
+                "Damaged hot objects that were made anew from the log",
+                &self.lake_rebuilt,
+            ),
+            (
+                "lake_failures",
+                "Steps of the lake that failed and were tried again",
+                &self.lake_failures,
             ),
         ]
     }
@@ -341,7 +377,8 @@ impl Metrics {
     }
 
     fn register_gauges(&mut self) {
-        for (name, help, gauge) in self.gauges.table() {
+        let stores = self.gauges.of_stores();
+        for (name, help, gauge) in self.gauges.of_server().into_iter().chain(stores) {
             self.registry.register(name, help, gauge.clone());
         }
         let uptime = self.gauges.uptime_seconds.clone();

@@ -347,6 +347,8 @@ impl Server {
         gauges.log_start.set(signed(log.start.0));
         gauges.log_end.set(signed(log.end.0));
         gauges.log_poisoned.set(i64::from(log.poisoned.is_some()));
+        gauges.log_no_space.set(i64::from(log.no_space));
+        gauges.log_damages.set(signed(log.damage.len()));
         for (reader, position) in &log.readers {
             self.metrics
                 .set_reader_lag(reader, log.end.0.saturating_sub(position.0));
@@ -360,6 +362,11 @@ impl Server {
         gauges.lake_commits.set(signed(lake.counts.commits));
         gauges.lake_quarantined.set(signed(lake.counts.quarantined));
         gauges.lake_too_old.set(signed(lake.counts.too_old));
+        gauges.lake_lost.set(signed(lake.counts.lost));
+        gauges
+            .lake_rebuilt
+            .set(signed(lake.counts.rebuilt_hot_objects));
+        gauges.lake_failures.set(signed(lake.counts.failures));
         for table in &lake.tables {
             let rows = table.committed_rows + table.hot_rows;
             self.metrics

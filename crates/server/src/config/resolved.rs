@@ -85,6 +85,14 @@ pub struct HttpConfig {
     pub h2_streams_max: u32,
     /// Early resets of an HTTP/2 connection.
     pub h2_resets_max: usize,
+    /// Streams of an HTTP/2 connection reset for the client's errors.
+    pub h2_error_resets_max: usize,
+    /// Flow-control window of an HTTP/2 stream.
+    pub h2_stream_window_bytes: u32,
+    /// Flow-control window of an HTTP/2 connection.
+    pub h2_connection_window_bytes: u32,
+    /// Buffered bytes of one answer over HTTP/2.
+    pub h2_send_buffer_bytes_max: usize,
     /// Proxies whose X-Forwarded-For is believed.
     pub trusted_proxies: TrustedProxies,
     /// Bearer token for metrics.
@@ -360,6 +368,14 @@ fn resolve_http(layers: &Layers) -> Result<HttpConfig, ConfigError> {
         h2_streams_max: u32::try_from(layers.count("http", "h2_streams_max"))
             .expect("the table's limit fits"),
         h2_resets_max: layers.count("http", "h2_resets_max"),
+        h2_error_resets_max: layers.count("http", "h2_error_resets_max"),
+        h2_stream_window_bytes: u32::try_from(layers.size("http", "h2_stream_window_bytes"))
+            .expect("the table's limit fits"),
+        h2_connection_window_bytes: u32::try_from(
+            layers.size("http", "h2_connection_window_bytes"),
+        )
+        .expect("the table's limit fits"),
+        h2_send_buffer_bytes_max: layers.bytes("http", "h2_send_buffer_bytes_max"),
         trusted_proxies,
         metrics_token: Some(token)
             .filter(|token| !token.is_empty())

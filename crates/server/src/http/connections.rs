@@ -12,7 +12,9 @@ use tokio::sync::Notify;
 /// All open connections of a listener.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
-    open: AtomicUsize,
+    /// Places taken, the one that waits for the next connection included.
+    places: AtomicUsize,
+    connected: AtomicUsize,
     closed: Notify,
     next_tick: AtomicU64,
     // Held for single map operations, never across an await.
@@ -31,6 +33,7 @@ pub(super) struct ConnectionPlace {
 
 #[derive(Debug)]
 struct PlaceState {
+    connected: bool,
     active: usize,
     idle_tick: Option<u64>,
     idle_since: Duration,
@@ -45,18 +48,19 @@ impl Connections {
     ) -> Arc<ConnectionPlace> {
         loop {
             let closed = self.closed.notified();
-            if self.open.load(Ordering::Relaxed) < max {
+            if self.places.load(Ordering::Relaxed) < max {
                 break;
             }
             self.evict_longest_idle();
             closed.await;
         }
-        self.open.fetch_add(1, Ordering::Relaxed);
+        self.places.fetch_add(1, Ordering::Relaxed);
         let place = ConnectionPlace {
             connections: Arc::clone(self),
             evict: Arc::new(Notify::new()),
             clock: Arc::clone(clock),
             state: Mutex::new(PlaceState {
+                connected: false,
                 active: 0,
                 idle_tick: None,
                 idle_since: clock.monotonic(),
@@ -66,9 +70,9 @@ impl Connections {
         Arc::new(place)
     }
 
-    /// How many are open.
+    /// How many connections are open.
     pub(super) fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        self.connected.load(Ordering::Relaxed)
     }
 
     fn evict_longest_idle(&self) {
@@ -80,6 +84,14 @@ impl Connections {
 }
 
 impl ConnectionPlace {
+    /// A connection has come to the place.
+    pub(super) fn connect(&self) {
+        let mut state = self.lock();
+        state.connected = true;
+        state.idle_since = self.clock.monotonic();
+        self.connections.connected.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A request begins; the connection is not idle until the guard is dropped.
     pub(super) fn begin_request(self: &Arc<Self>) -> ActiveRequest {
         let mut state = self.lock();
@@ -98,12 +110,30 @@ impl ConnectionPlace {
         }
     }
 
+    /// The client took a part of an answer: the connection is in use although no request is being
+    /// worked on.
+    pub(super) fn progressed(&self) {
+        let mut state = self.lock();
+        if state.active > 0 {
+            return;
+        }
+        if let Some(tick) = state.idle_tick.take() {
+            let mut idle = self
+                .connections
+                .idle
+                .lock()
+                .expect("no holder of this lock panics");
+            idle.remove(&tick);
+        }
+        self.become_idle(&mut state);
+    }
+
     /// Completes when the connection must make room for another.
     pub(super) async fn evicted(&self) {
         self.evict.notified().await;
     }
 
-    /// How long no request has been in progress.
+    /// How long no request has been in progress and no answer has moved on.
     pub(super) fn idle_for(&self) -> Duration {
         let state = self.lock();
         if state.active > 0 {
@@ -131,7 +161,11 @@ impl ConnectionPlace {
 
 impl Drop for ConnectionPlace {
     fn drop(&mut self) {
-        if let Some(tick) = self.lock().idle_tick {
+        let state = self.lock();
+        if state.connected {
+            self.connections.connected.fetch_sub(1, Ordering::Relaxed);
+        }
+        if let Some(tick) = state.idle_tick {
             let mut idle = self
                 .connections
                 .idle
@@ -139,7 +173,8 @@ impl Drop for ConnectionPlace {
                 .expect("no holder of this lock panics");
             idle.remove(&tick);
         }
-        self.connections.open.fetch_sub(1, Ordering::Relaxed);
+        drop(state);
+        self.connections.places.fetch_sub(1, Ordering::Relaxed);
         self.connections.closed.notify_one();
     }
 }

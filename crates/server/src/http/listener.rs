@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cairn_platform::Clock;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::connections::{ConnectionPlace, Connections};
-use super::{ConnectionFacts, ResponseBody, tls};
+use super::{Answer, ConnectionFacts, ResponseBody, tls};
 use crate::config::{HttpConfig, TlsConfig};
 use crate::error::StartError;
 
@@ -28,11 +30,9 @@ use crate::error::StartError;
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// Time for a connection that is being closed to say goodbye.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
-/// Flow-control windows of HTTP/2: one ingest batch per stream, a few per connection.
-const H2_STREAM_WINDOW: u32 = 1 << 20;
-const H2_CONNECTION_WINDOW: u32 = 4 << 20;
-/// Streams that the server itself reset for protocol errors before it gives the connection up.
-const H2_ERROR_RESETS_MAX: usize = 256;
+/// Answers larger than this count as progress of the connection piece by piece, as the client takes
+/// them; smaller ones fit into the buffers between.
+const LARGE_ANSWER_BYTES: u64 = 64 << 10;
 
 /// Gives the answer to each request.
 #[async_trait]
@@ -117,6 +117,7 @@ impl Listener {
             handler,
             tls: self.tls,
             idle_timeout: self.limits.idle_timeout,
+            headers_max: self.limits.header_count_max,
             clock: Arc::clone(&self.clock),
             stop: stop.clone(),
         };
@@ -134,6 +135,7 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    place.connect();
                     tracker.spawn(service.clone().serve(stream, peer, place));
                 }
                 Err(error) => {
@@ -155,6 +157,7 @@ struct ConnectionService {
     handler: Arc<dyn Handler>,
     tls: Option<(TlsTerminator, Duration)>,
     idle_timeout: Duration,
+    headers_max: usize,
     clock: Arc<dyn Clock>,
     stop: watch::Receiver<bool>,
 }
@@ -191,14 +194,20 @@ impl ConnectionService {
         let facts = Arc::new(facts);
         let handler = Arc::clone(&self.handler);
         let requests = Arc::clone(&place);
+        let headers_max = self.headers_max;
         let service = service_fn(move |request: Request<Incoming>| {
             let active = requests.begin_request();
             let handler = Arc::clone(&handler);
             let facts = Arc::clone(&facts);
+            let place = Arc::clone(&requests);
             async move {
-                let response = handler.handle(&facts, request).await;
+                let response = if request.headers().len() > headers_max {
+                    too_many_headers(&request)
+                } else {
+                    handler.handle(&facts, request).await
+                };
                 drop(active);
-                Ok::<_, Infallible>(response)
+                Ok::<_, Infallible>(watched(response, place))
             }
         });
         let connection = self
@@ -218,10 +227,10 @@ impl ConnectionService {
                 () = place.evicted() => return,
                 () = self.clock.sleep(wait.max(Duration::from_millis(1))) => {
                     let idle = place.idle_for();
-                    if closing && !idle.is_zero() {
+                    if closing && idle >= CLOSE_GRACE {
                         return;
                     }
-                    if idle >= self.idle_timeout {
+                    if !closing && idle >= self.idle_timeout {
                         closing = true;
                         connection.as_mut().graceful_shutdown();
                     }
@@ -233,6 +242,34 @@ impl ConnectionService {
             }
         }
     }
+}
+
+/// HTTP/1.1 counts headers while it reads them, HTTP/2 only their bytes.
+fn too_many_headers(request: &Request<Incoming>) -> Response<ResponseBody> {
+    let is_http1 = request.version() < http::Version::HTTP_2;
+    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    Answer::text(status, "the request has too many headers\n")
+        .and_close()
+        .into_plain_response(is_http1)
+}
+
+/// The answer, each piece of which tells that the connection is in use: a long download is not idle, a
+/// client that stops reading is.
+fn watched(
+    response: Response<ResponseBody>,
+    place: Arc<ConnectionPlace>,
+) -> Response<ResponseBody> {
+    let length = response.body().size_hint().exact();
+    if length.is_some_and(|bytes| bytes <= LARGE_ANSWER_BYTES) {
+        return response;
+    }
+    response.map(|body| {
+        let watched = body.map_frame(move |frame| {
+            place.progressed();
+            frame
+        });
+        watched.boxed_unsync()
+    })
 }
 
 fn protocol(limits: &HttpConfig) -> auto::Builder<TokioExecutor> {
@@ -248,10 +285,11 @@ fn protocol(limits: &HttpConfig) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.h2_streams_max)
         .max_pending_accept_reset_streams(limits.h2_resets_max)
-        .max_local_error_reset_streams(H2_ERROR_RESETS_MAX)
+        .max_local_error_reset_streams(limits.h2_error_resets_max)
         .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
-        .initial_stream_window_size(H2_STREAM_WINDOW)
-        .initial_connection_window_size(H2_CONNECTION_WINDOW)
+        .initial_stream_window_size(limits.h2_stream_window_bytes)
+        .initial_connection_window_size(limits.h2_connection_window_bytes)
+        .max_send_buf_size(limits.h2_send_buffer_bytes_max)
         .keep_alive_interval(limits.idle_timeout)
         .keep_alive_timeout(limits.header_read_timeout);
     builder

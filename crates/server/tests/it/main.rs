@@ -1,11 +1,14 @@
 //! A whole server in this process, spoken to as clients do.
 
 mod bucket; // the S3 endpoint: records, policies, rates, metrics
+mod downloads; // large answers, slow and stalled clients
 mod errors; // what refused requests hear, by code and protocol
+mod http2; // frames that no HTTP library would send
 mod identity; // calls of users, roles and strangers, and their records
 mod ingest; // the door for producers' events
 mod lifecycle; // stop, restart, recovery
 mod lookups; // LookupEvents: attributes, pages, tokens, rates
+mod metrics; // what the metrics page names and shows
 mod open_routes; // what answers without credentials
 mod raw_http; // requests that no HTTP library would send
 mod sessions; // temporary credentials whose holder changes, and several accounts
