@@ -351,7 +351,8 @@ impl Claim {
                 })
             }
         };
-        require("host")?;
+        // Over HTTP/2 some SDKs sign the pseudo header that stands for it.
+        require("host").or_else(|missing| require(":authority").map_err(|_| missing))?;
         self.date_header.map_or(Ok(()), require)?;
         for (name, _) in request.headers {
             let sensitive =

@@ -12,7 +12,7 @@ pub struct RequestParts<'a> {
     /// The query without its question mark, percent-encoding untouched; empty when there is none.
     pub query: &'a str,
     /// Header names in lower case with their values, in order, duplicates kept. Over HTTP/2 callers
-    /// must add `host` from `:authority`.
+    /// must add `:authority`, and `host` from it: clients sign the one or the other.
     pub headers: &'a [(String, String)],
     /// The server's time in milliseconds since the epoch.
     pub now_ms: i64,

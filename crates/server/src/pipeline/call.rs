@@ -109,10 +109,12 @@ impl Call {
 fn headers(head: &Parts) -> Vec<(String, String)> {
     let mut headers = header_values(&head.headers);
     if head.version >= Version::HTTP_2
-        && !head.headers.contains_key(http::header::HOST)
         && let Some(authority) = head.uri.authority()
     {
-        headers.push(("host".into(), authority.as_str().to_owned()));
+        if !head.headers.contains_key(http::header::HOST) {
+            headers.push(("host".into(), authority.as_str().to_owned()));
+        }
+        headers.push((":authority".into(), authority.as_str().to_owned()));
     }
     headers
 }
