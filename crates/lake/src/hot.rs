@@ -79,7 +79,7 @@ pub(crate) async fn load(
     Ok(HotBatch::new(object.clone(), rows))
 }
 
-fn decode(bytes: Bytes) -> Result<RecordBatch, LakeError> {
+pub(crate) fn decode(bytes: Bytes) -> Result<RecordBatch, LakeError> {
     let doing = "reading a hot object";
     let reader = FileReader::try_new(Cursor::new(bytes), None).map_err(LakeError::arrow(doing))?;
     let schema = reader.schema();

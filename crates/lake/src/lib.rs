@@ -34,6 +34,9 @@ mod maintenance;
 mod reachable;
 mod steady;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+
 pub use config::LakeConfig;
 pub use counters::LakeCounts;
 pub use error::LakeError;
