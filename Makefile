@@ -49,7 +49,7 @@ check: $(TOOLS)/.deny ## Formatting, lints, licences, layout rules, generated fi
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo deny --locked check --hide-inclusion-graph bans licenses sources
 	@if [ -n "$(ADVISORY_DB)" ]; then \
-	    cargo deny --offline --locked check advisories; \
+	    ADVISORY_DB=$(ADVISORY_DB) cargo deny --offline --locked check advisories; \
 	else echo "advisories not checked: give ADVISORY_DB, a local copy of the database"; fi
 	cargo xtask tidy
 	cargo xtask codegen --check
