@@ -7,6 +7,8 @@ use bytes::Bytes;
 use iceberg::spec::{Manifest, SchemaRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::contained::contained;
+use crate::error::LakeError;
 use crate::hot;
 use crate::live_file::LiveFile;
 use crate::manifests::decode_manifest_list;
@@ -15,9 +17,10 @@ use crate::schema::iceberg_schema;
 /// Rows read from a file before the rest is left alone.
 const ROWS_MAX: usize = 10_000;
 
-/// Hot objects: rows that can be written and read again, or an error.
+/// Hot objects: rows that can be written and read again, or damage.
 pub fn hot_object(input: &[u8]) {
-    if let Ok(rows) = hot::decode(Bytes::copy_from_slice(input)) {
+    let read = || hot::decode(Bytes::copy_from_slice(input));
+    if let Ok(rows) = contained("a hot object", read) {
         let again = hot::encode(&rows).expect("rows that were read can be written");
         let again = hot::decode(again).expect("what was written can be read");
         assert_eq!(again.num_rows(), rows.num_rows());
@@ -35,22 +38,25 @@ pub fn manifest(input: &[u8]) {
     }
 }
 
-/// Data files: their rows, or an error.
+/// Data files: no more rows than were asked for, or damage.
 pub fn data_file(input: &[u8]) {
-    let Ok(builder) = ParquetRecordBatchReaderBuilder::try_new(Bytes::copy_from_slice(input))
-    else {
-        return;
-    };
-    let Ok(reader) = builder.with_batch_size(1_000).build() else {
-        return;
-    };
-    let mut rows = 0;
-    for batch in reader {
-        let Ok(batch) = batch else { return };
-        rows += batch.num_rows();
-        if rows > ROWS_MAX {
-            return;
+    let doing = "reading a data file";
+    let read = || {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::copy_from_slice(input))
+            .map_err(LakeError::parquet(doing))?;
+        let reader = builder
+            .with_batch_size(1_000)
+            .with_limit(ROWS_MAX)
+            .build()
+            .map_err(LakeError::parquet(doing))?;
+        let mut rows = 0;
+        for batch in reader {
+            rows += batch.map_err(LakeError::arrow(doing))?.num_rows();
         }
+        Ok(rows)
+    };
+    if let Ok(rows) = contained("a data file", read) {
+        assert!(rows <= ROWS_MAX, "{rows} rows");
     }
 }
 

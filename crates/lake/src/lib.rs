@@ -17,6 +17,7 @@ mod columns;
 mod rows;
 mod schema;
 
+mod contained;
 mod hot;
 mod merge;
 mod parquet_file;
