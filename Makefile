@@ -49,7 +49,7 @@ check: $(TOOLS)/.deny ## Formatting, lints, licences, layout rules, generated fi
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo deny --locked check --hide-inclusion-graph bans licenses sources
 	@if [ -n "$(ADVISORY_DB)" ]; then \
-	    cargo deny --offline --locked check advisories; \
+	    ADVISORY_DB=$(ADVISORY_DB) cargo deny --offline --locked check advisories; \
 	else echo "advisories not checked: give ADVISORY_DB, a local copy of the database"; fi
 	cargo xtask tidy
 	cargo xtask codegen --check
@@ -82,10 +82,13 @@ torture-python: python binaries
 	CAIRN_SABOTAGED_BINARY=$(TARGET)/cairn-under-test/cairn-sabotaged \
 	$(PYTHON) -m pytest $(TORTURE) --timeout 7200 $(PYTEST_ARGS)
 
+# Targets that need the whole server, and so a long build.
+FUZZ_FEATURES = $(if $(filter s3_head query_form gzip_body session_token page_token \
+    identity_document configuration hot_object manifest data_file,$(TARGET_NAME)),--features server)
 fuzz: ## Fuzz one parser: make fuzz TARGET_NAME=json_scan SECONDS_MAX=600
 	@command -v cargo-fuzz >/dev/null || \
 	    cargo install --locked --root $(TOOLS) cargo-fuzz@$(FUZZ_VERSION)
-	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run $(TARGET_NAME) -- \
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run $(FUZZ_FEATURES) $(TARGET_NAME) -- \
 	    -max_total_time=$(or $(SECONDS_MAX),600)
 
 clean: ## Remove build products and the virtual environment of this clone

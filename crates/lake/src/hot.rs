@@ -11,6 +11,7 @@ use arrow::ipc::writer::FileWriter;
 use bytes::Bytes;
 use cairn_catalog::lake::HotObject;
 
+use crate::contained::contained;
 use crate::error::LakeError;
 use crate::objects::{ObjectError, Objects};
 
@@ -68,7 +69,8 @@ pub(crate) async fn load(
     if bytes.len() as u64 != object.bytes || crc32c::crc32c(&bytes) != object.checksum {
         return Err(damaged("the bytes do not match their checksum".to_owned()));
     }
-    let rows = decode(bytes).map_err(|error| damaged(error.to_string()))?;
+    let rows =
+        contained(&object.object, || decode(bytes)).map_err(|error| damaged(error.to_string()))?;
     if rows.num_rows() as u64 != object.rows {
         return Err(damaged(format!(
             "{} rows instead of {}",
@@ -79,7 +81,7 @@ pub(crate) async fn load(
     Ok(HotBatch::new(object.clone(), rows))
 }
 
-fn decode(bytes: Bytes) -> Result<RecordBatch, LakeError> {
+pub(crate) fn decode(bytes: Bytes) -> Result<RecordBatch, LakeError> {
     let doing = "reading a hot object";
     let reader = FileReader::try_new(Cursor::new(bytes), None).map_err(LakeError::arrow(doing))?;
     let schema = reader.schema();

@@ -17,6 +17,7 @@ mod columns;
 mod rows;
 mod schema;
 
+mod contained;
 mod hot;
 mod merge;
 mod parquet_file;
@@ -33,6 +34,9 @@ mod lookup;
 mod maintenance;
 mod reachable;
 mod steady;
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 
 pub use config::LakeConfig;
 pub use counters::LakeCounts;

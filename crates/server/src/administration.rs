@@ -7,7 +7,7 @@
 
 mod accounts;
 mod apply;
-mod document;
+pub(crate) mod document;
 mod export;
 mod identities;
 mod plan;

@@ -4,7 +4,7 @@
 pub(crate) mod admission;
 mod call_record;
 mod deduplication;
-mod gzip;
+pub(crate) mod gzip;
 mod outbox;
 mod oversize;
 mod parameters;

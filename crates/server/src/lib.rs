@@ -30,5 +30,8 @@ mod sabotage;
 
 pub mod client;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+
 pub use error::{EXIT_LOG_FAILED, StartError};
 pub use lifecycle::{RunningServer, Surroundings};

@@ -1,7 +1,7 @@
 //! The operations of the CloudTrail APIs: one file each, for those that are built.
 
 mod lookup_events;
-mod page_token;
+pub(crate) mod page_token;
 
 pub(crate) use lookup_events::LookupEvents;
 

@@ -3,7 +3,7 @@
 
 mod assume_role;
 mod caller_identity;
-mod session;
+pub(crate) mod session;
 mod session_token;
 mod table;
 

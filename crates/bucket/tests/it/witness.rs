@@ -139,3 +139,22 @@ async fn nothing_leaves_that_was_not_noted() {
     let notes = fixture.gatekeeper.witnessed.lock().expect("unpoisoned");
     assert!(notes.is_empty(), "who was not authenticated is nobody");
 }
+
+// Proves: R24, H4
+#[tokio::test]
+async fn the_fuzzers_saved_heads_are_answered_and_told() {
+    let fixture = Fixture::with(&[("event-history/metadata/x.json", b"0123456789")]);
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/s3_head");
+    for entry in std::fs::read_dir(corpus).expect("every target has a corpus") {
+        let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a file");
+        let mut lines = text.split('\n');
+        let method = lines.next().unwrap_or_default();
+        let target = lines.next().unwrap_or_default();
+        let mut headers: Vec<(&str, &str)> =
+            lines.filter_map(|line| line.split_once(':')).collect();
+        headers.push(READER);
+        let answer = fixture.send(method, target, &headers).await;
+        assert!(answer.status < 500, "{text}: {}", answer.status);
+        assert!(!fixture.last_note().starts_with("unknown"), "{text}");
+    }
+}

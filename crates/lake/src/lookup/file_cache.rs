@@ -13,6 +13,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaD
 use parquet::file::statistics::Statistics;
 
 use super::ranged_reader::RangedReader;
+use crate::contained::contained;
 use crate::error::LakeError;
 use crate::live_file::LiveFile;
 use crate::names;
@@ -69,8 +70,10 @@ impl OpenFile {
             .await
             .map_err(LakeError::parquet(doing))?;
         check_identity(file, &footer)?;
-        let fetching = ArrowReaderMetadata::try_new(footer, options.clone())
-            .map_err(LakeError::parquet(doing))?;
+        // Of large files the footer is read before anything vouches for it.
+        let fetching = contained(&file.key, || {
+            ArrowReaderMetadata::try_new(footer, options.clone()).map_err(LakeError::parquet(doing))
+        })?;
         let row_number: FieldRef =
             Arc::new(Field::new(ROW_NUMBER, DataType::Int64, false).with_extension_type(RowNumber));
         let options = options

@@ -7,7 +7,7 @@ use std::path::Path;
 use bytes::Bytes;
 use cairn_model::destination::{DestinationLimit, fit};
 use cairn_model::json::Document;
-use cairn_model::{Completion, RoutingHeader, canonicalize, split_batch};
+use cairn_model::{Arn, Completion, RoutingHeader, canonicalize, split_batch};
 use proptest::prelude::{any, prop, proptest};
 
 const EVENT: &str = r#"{"eventVersion":"1.08","userIdentity":{"type":"IAMUser","userName":"al"},
@@ -97,4 +97,17 @@ fn the_fuzzers_saved_inputs() {
         }
     }
     assert!(replayed >= 4, "the corpus is not empty");
+}
+
+// Proves: R24
+#[test]
+fn the_fuzzers_saved_arns_are_the_sum_of_their_parts() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/arn");
+    for entry in std::fs::read_dir(corpus).expect("every target has a corpus") {
+        let path = entry.expect("a directory entry").path();
+        let text = String::from_utf8(std::fs::read(path).expect("a file")).expect("text");
+        let arn: Arn = text.parse().expect("the seeds are ARNs");
+        let parts = [arn.partition(), arn.service(), arn.region(), arn.account()];
+        assert_eq!(format!("arn:{}:{}", parts.join(":"), arn.resource()), text);
+    }
 }

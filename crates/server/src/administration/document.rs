@@ -13,15 +13,15 @@ use crate::query_protocol::{Pattern, QueryError, QueryErrorCode, check_text};
 /// A whole file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct IdentityDocument {
+pub(crate) struct IdentityDocument {
     #[serde(default, rename = "account", skip_serializing_if = "Vec::is_empty")]
-    pub(super) accounts: Vec<AccountEntry>,
+    pub(crate) accounts: Vec<AccountEntry>,
 }
 
 /// An account and whom it holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AccountEntry {
+pub(crate) struct AccountEntry {
     pub(super) id: AccountId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
@@ -40,7 +40,7 @@ pub(super) struct AccountEntry {
 /// A customer managed policy, by its version in force.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PolicyEntry {
+pub(crate) struct PolicyEntry {
     pub(super) name: String,
     #[serde(default = "root", skip_serializing_if = "is_root")]
     pub(super) path: String,
@@ -55,7 +55,7 @@ pub(super) struct PolicyEntry {
 /// away.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct IdentityEntry {
+pub(crate) struct IdentityEntry {
     pub(super) name: String,
     #[serde(default = "root", skip_serializing_if = "is_root")]
     pub(super) path: String,
@@ -95,7 +95,7 @@ fn is_root(path: &str) -> bool {
 
 impl IdentityDocument {
     /// Reads and checks a document in JSON, in which the command line sends every file.
-    pub(super) fn parse(json: &str) -> Result<Self, QueryError> {
+    pub(crate) fn parse(json: &str) -> Result<Self, QueryError> {
         let document: Self = serde_json::from_str(json).map_err(|error| {
             QueryError::new(
                 QueryErrorCode::InvalidInput,

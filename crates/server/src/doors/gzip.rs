@@ -10,7 +10,7 @@ const STEP_BYTES: usize = 64 * 1024;
 
 /// Why a body was not decompressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum GzipError {
+pub(crate) enum GzipError {
     /// It is not gzip, is cut off, or has a wrong checksum.
     Malformed,
     /// It grows beyond the limit.
@@ -20,7 +20,7 @@ pub(super) enum GzipError {
 }
 
 /// The decompressed body. Several gzip members in a row count as one text.
-pub(super) fn decompress(
+pub(crate) fn decompress(
     compressed: &[u8],
     bytes_max: usize,
     ratio_max: usize,

@@ -13,7 +13,7 @@ const TOKEN_BYTES_MAX: usize = 4096;
 
 /// What a token continues: everything that must not change between pages.
 #[derive(Clone, Debug)]
-pub(super) struct Fingerprint(String);
+pub(crate) struct Fingerprint(String);
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,7 +29,7 @@ struct Sealed<C> {
 impl Fingerprint {
     /// Of the parts of a request, in order. Each part's length is hashed with it, so that parts cannot
     /// run into one another.
-    pub(super) fn of(parts: &[&str]) -> Self {
+    pub(crate) fn of(parts: &[&str]) -> Self {
         let mut hash = Context::new(&SHA256);
         for part in parts {
             hash.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
@@ -41,15 +41,15 @@ impl Fingerprint {
 
 /// Seals tokens of one operation.
 #[derive(Clone, Debug)]
-pub(super) struct PageTokens {
-    pub(super) key: MasterKey,
+pub(crate) struct PageTokens {
+    pub(crate) key: MasterKey,
     /// Keeps the tokens of different operations apart.
-    pub(super) context: &'static str,
-    pub(super) lifetime_ms: i64,
+    pub(crate) context: &'static str,
+    pub(crate) lifetime_ms: i64,
 }
 
 impl PageTokens {
-    pub(super) fn seal<C: Serialize>(
+    pub(crate) fn seal<C: Serialize>(
         &self,
         cursor: &C,
         request: &Fingerprint,
@@ -66,7 +66,7 @@ impl PageTokens {
     }
 
     /// The cursor, if the token is ours, of this request, and not too old.
-    pub(super) fn open<C: DeserializeOwned>(
+    pub(crate) fn open<C: DeserializeOwned>(
         &self,
         token: &str,
         request: &Fingerprint,

@@ -16,7 +16,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::query_protocol::{Fields, Shape, World};
 
-const CONTEXT: &str = "sts session token";
+pub(crate) const CONTEXT: &str = "sts session token";
 const VERSION: u8 = 1;
 /// Longer than any token that is made here; longer ones are refused unread.
 const TOKEN_CHARACTERS_MAX: usize = 32_768;

@@ -1,0 +1,6 @@
+//! Hot objects: rows that can be written again, or an error.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| cairn_lake::fuzzing::hot_object(bytes));
