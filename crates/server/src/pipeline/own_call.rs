@@ -82,6 +82,11 @@ pub(super) trait OwnCall: Sync {
     /// For the record.
     fn about(&self) -> About<'_>;
 
+    /// For the record of its refusal.
+    fn about_refusal(&self, _error: &Self::Error) -> About<'_> {
+        self.about()
+    }
+
     /// Whether it runs in a transaction.
     fn is_change(&self) -> bool;
 
@@ -142,7 +147,10 @@ impl Context<'_> {
         match settled {
             Ok(answer) => Ok(answer),
             Err(Stopped::NotRecorded(error)) => Err(error),
-            Err(Stopped::Refused(error)) => Err(self.refuse(own.about(), error).await),
+            Err(Stopped::Refused(error)) => {
+                let about = own.about_refusal(&error);
+                Err(self.refuse(about, error).await)
+            }
         }
     }
 
@@ -160,7 +168,7 @@ impl Context<'_> {
 
     async fn read<C: OwnCall>(self, own: &C) -> Result<C::Answer, Stopped<C::Error>> {
         self.decide(own).await?;
-        let done = self.guarded(own.run(Work::Read)).await?;
+        let done = self.run(own, Work::Read).await?;
         let events = self.success_events(own, &done)?;
         let appended = if own.needs_durable_record() {
             self.server.doors.append(events).await.map(drop)
@@ -179,9 +187,7 @@ impl Context<'_> {
         let catalog = &self.server.world.catalog;
         let mut transaction = catalog.begin().await.map_err(Stopped::from_catalog)?;
         self.decide_within(own, &mut transaction).await?;
-        let done = self
-            .guarded(own.run(Work::Change(&mut transaction)))
-            .await?;
+        let done = self.run(own, Work::Change(&mut transaction)).await?;
         let entry = entry_of(self.success_events(own, &done)?);
         Outbox::check(&entry)
             .map_err(|error| Stopped::Refused(C::Error::not_recorded(self, &error)))?;
@@ -209,6 +215,18 @@ impl Context<'_> {
         Err(Stopped::NotRecorded(C::Error::recorded_later(message)))
     }
 
+    async fn run<C: OwnCall>(
+        self,
+        own: &C,
+        work: Work<'_>,
+    ) -> Result<Done<C::Answer>, Stopped<C::Error>> {
+        self.guarded(async {
+            sabotage::panic_in(own.about().event_name);
+            own.run(work).await
+        })
+        .await
+    }
+
     async fn decide<C: OwnCall>(self, own: &C) -> Result<(), Stopped<C::Error>> {
         let catalog = &self.server.world.catalog;
         let mut transaction = catalog.read().await.map_err(Stopped::from_catalog)?;
@@ -228,16 +246,13 @@ impl Context<'_> {
     ) -> Result<(), Stopped<C::Error>> {
         let targets = self.guarded(own.targets(transaction)).await?;
         let region = self.region.as_str();
-        let grants =
-            Authorizer::grants_within(self.call, self.caller, region, transaction).await;
-        match grants.map_err(Stopped::from_catalog)? {
-            Some(grants) => decide_all(&grants, &targets),
-            None => {
-                let message = "The security token included in the request is invalid.";
-                let error = C::Error::access_denied(message.to_owned());
-                Err(Stopped::Refused(error))
-            }
-        }
+        let grants = Authorizer::grants_within(self.call, self.caller, region, transaction).await;
+        let Some(grants) = grants.map_err(Stopped::from_catalog)? else {
+            let message = "The security token included in the request is invalid.";
+            let error = C::Error::access_denied(message.to_owned());
+            return Err(Stopped::Refused(error));
+        };
+        decide_all(&grants, &targets)
     }
 
     /// Runs a piece of an operation so that a panic in it becomes a recorded failure of this call, and
@@ -290,11 +305,14 @@ impl Context<'_> {
             response_elements: outcome
                 .as_ref()
                 .map_or(Value::Null, |said| said.response_elements.clone()),
+            additional_event_data: Value::Null,
             resources: about.resources,
             also_for: outcome.as_ref().ok().and_then(|said| said.also_for),
             error: outcome.err().map(CallError::recorded),
         };
-        recording::events(self, &happened).map_err(|_| E::internal())
+        let (doors, now_ms) = (&self.server.doors, self.server.clock.now_ms());
+        recording::events(doors, now_ms, self.call, self.caller, &happened)
+            .map_err(|_| E::internal())
     }
 }
 
