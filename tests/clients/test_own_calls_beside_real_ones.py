@@ -1,7 +1,7 @@
 """Own calls beside AWS's records of the same calls: same members, same kinds of values.
 
-The corpus holds records of IAM, STS and CloudTrail. Each call below is made with the members that
-the real caller sent; then our record is compared with the real one, member by member.
+The corpus holds records of IAM, STS, CloudTrail and S3. Each call below is made with the members
+that the real caller sent; then our record is compared with the real one, member by member.
 """
 
 import gzip
@@ -75,7 +75,8 @@ def kind_of(value):
 @pytest.fixture(scope="module")
 def real_records() -> list[dict]:
     """All real records of the services that Cairn has itself."""
-    ours = {"iam.amazonaws.com", "sts.amazonaws.com", "cloudtrail.amazonaws.com"}
+    services = ("iam", "sts", "cloudtrail", "s3")
+    ours = {f"{service}.amazonaws.com" for service in services}
     files = sorted(FOLDER.glob("AWSLogs/**/*.json.gz"))
     events = [event for file in files for event in read_file(gzip.decompress(file.read_bytes()))]
     return [event.record for event in events if event.record["eventSource"] in ours]
@@ -217,6 +218,20 @@ def check(own: dict, real: dict) -> None:
     if "errorCode" in real:
         message = real["errorMessage"].split(" on resource: ", 1)[0]
         assert own["errorMessage"].startswith(re.sub(r"arn:\S+", own_arn(own), message))
+
+
+# Proves: REC-034, SEC-011, SEC-014, SEC-017
+def test_requests_about_the_lakes_bucket_look_like_the_real_ones(server, real_records):
+    bucket = {"Bucket": "cairn-lake"}
+    calls = [Call("s3", "list_buckets", {}), Call("s3", "get_bucket_location", bucket)]
+    for own in records(server, [make(server, call) for call in calls]):
+        real = like(real_records, own)
+        real.pop("vpcEndpointId", None)
+        # Without TLS there is none of its facts.
+        assert real["additionalEventData"].pop("CipherSuite")
+        # S3 numbers its requests in a form of its own.
+        assert own.pop("requestID") and real.pop("requestID")
+        check(own, real)
 
 
 def own_arn(own: dict) -> str:
