@@ -149,6 +149,7 @@ def test_a_token_belongs_to_its_request(server):
     client = server.client("cloudtrail")
     for _ in range(3):
         client.lookup_events(MaxResults=1)
+    # There is another page once two events are visible.
     token = eventually(lambda: client.lookup_events(MaxResults=1).get("NextToken"))
     foreign = [
         {"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "LookupEvents"}]},
