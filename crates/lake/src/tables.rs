@@ -102,8 +102,10 @@ impl Table {
 
     /// The newest view. What it names is kept as long as it is held.
     pub(crate) fn view(&self) -> Arc<ReadView> {
-        let view = Arc::clone(&self.view.lock().expect("no holder of this lock panics"));
+        // Under the lock of `given`, so that whoever asks for the oldest view sees this one or was before
+        // it was the newest.
         let mut given = self.given.lock().expect("no holder of this lock panics");
+        let view = Arc::clone(&self.view.lock().expect("no holder of this lock panics"));
         let known = given
             .iter()
             .any(|weak| std::ptr::eq(weak.as_ptr(), Arc::as_ptr(&view)));
