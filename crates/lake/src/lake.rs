@@ -10,7 +10,8 @@ use cairn_eventlog::EventLog;
 use cairn_model::{EventTime, PartitionId, Sequence};
 use cairn_platform::{Clock, Entropy};
 use futures::future::{Either, select};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 
 use crate::config::LakeConfig;
 use crate::counters::{Counters, LakeCounts};
@@ -18,12 +19,11 @@ use crate::error::LakeError;
 use crate::lookup::FileCache;
 use crate::maintenance::Maintenance;
 use crate::making::{EVENT_HISTORY, INSIGHTS_EVENTS};
-use crate::names;
 use crate::objects::{LocalObjects, Objects};
 use crate::steady::SteadyClock;
 use crate::table::{TableVersion, Workshop};
 use crate::tables::{Shared, Table, WRITER};
-use crate::view::{ReadView, oldest_visible};
+use crate::view::ReadView;
 use crate::writer::Writer;
 
 /// First and longest wait before a failed step is tried again.
@@ -37,6 +37,7 @@ pub struct Lake {
     writer: tokio::sync::Mutex<Writer>,
     maintenance: Maintenance,
     file_cache: Arc<FileCache>,
+    lookup_permits: Arc<Semaphore>,
 }
 
 /// What a table holds.
@@ -81,7 +82,9 @@ impl Lake {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Arc<Self>, LakeError> {
-        let objects = LocalObjects::open(config.data_dir.clone()).map_err(LakeError::Objects)?;
+        let objects = LocalObjects::open(config.data_dir.clone())
+            .map_err(LakeError::Objects)?
+            .with_free_bytes_min(config.free_bytes_min);
         Self::open_on(config, Arc::new(objects), catalog, log, clock, entropy).await
     }
 
@@ -97,6 +100,7 @@ impl Lake {
         config.check()?;
         let workshop = Workshop {
             objects,
+            steady: Arc::new(SteadyClock::new(Arc::clone(&clock))),
             clock,
             entropy,
         };
@@ -104,6 +108,9 @@ impl Lake {
             .acquire_writer(WRITER)
             .await
             .map_err(LakeError::Catalog)?;
+        let objects = &workshop.objects;
+        let cleaned = objects.remove_unfinished().await;
+        cleaned.map_err(LakeError::Objects)?;
         let mut tables = Vec::new();
         for name in [EVENT_HISTORY, INSIGHTS_EVENTS] {
             let id: TableId = name
@@ -116,11 +123,11 @@ impl Lake {
             });
             let state = state.await?;
             let version = TableVersion::load(&workshop, &id, &state.metadata).await?;
+            workshop.steady.anchor(version.metadata.last_updated_ms());
             tables.push(Table::new(id, version, state));
         }
-        let holder = names::new_uuid(workshop.clock.as_ref(), workshop.entropy.as_ref());
+        let holder = workshop.uuid();
         let counters = Counters::default();
-        let steady = SteadyClock::new(Arc::clone(&workshop.clock));
         let shared = Arc::new(Shared {
             config,
             catalog,
@@ -130,9 +137,9 @@ impl Lake {
             holder,
             tables,
             counters,
-            steady,
         });
         let file_cache = Arc::new(FileCache::new(shared.config.lookup_cache_bytes_max));
+        let lookup_permits = Arc::new(Semaphore::new(shared.config.lookups_max));
         let mut writer = Writer::new(Arc::clone(&shared));
         // Nothing is flushed here: this only learns where the tables are, and refuses a wrong log.
         writer.begin().await?;
@@ -142,19 +149,26 @@ impl Lake {
             writer: tokio::sync::Mutex::new(writer),
             maintenance,
             file_cache,
+            lookup_permits,
         }))
     }
 
     /// Follows the log and keeps the tables in order until `stop` turns true; then makes visible what is
     /// pending. An error means that this process must stop: another has taken over, or what is stored
     /// cannot be read.
-    pub async fn run(&self, stop: watch::Receiver<bool>) -> Result<(), LakeError> {
-        let write = pin!(self.write_until(stop.clone()));
-        let maintain = pin!(self.maintain_until(stop));
+    pub async fn run(self: &Arc<Self>, stop: watch::Receiver<bool>) -> Result<(), LakeError> {
+        // A task of its own, so that its work does not hold up what becomes visible; the set ends it when
+        // this future ends or is dropped.
+        let mut maintenance = JoinSet::new();
+        let (lake, until) = (Arc::clone(self), stop.clone());
+        maintenance.spawn(async move { lake.maintain_until(until).await });
+        let write = pin!(self.write_until(stop));
+        let maintain = pin!(maintenance.join_next());
         match select(write, maintain).await {
             Either::Left((done, _)) => done,
-            Either::Right((Ok(()), write)) => write.await,
-            Either::Right((Err(error), _)) => Err(error),
+            Either::Right((None | Some(Ok(Ok(()))), write)) => write.await,
+            Either::Right((Some(Ok(Err(error))), _)) => Err(error),
+            Either::Right((Some(Err(lost)), _)) => Err(LakeError::TaskLost(lost.to_string())),
         }
     }
 
@@ -185,7 +199,7 @@ impl Lake {
     /// same holder takes another.
     pub async fn lease(&self, holder: &str, table: &TableId) -> Result<TableState, LakeError> {
         let lease_ms = i64::try_from(self.shared.config.lease_ms).unwrap_or(i64::MAX);
-        let now_ms = self.shared.workshop.clock.now_ms();
+        let now_ms = self.shared.workshop.steady.now_ms();
         let term = now_ms..now_ms.saturating_add(lease_ms);
         let state = self.shared.catalog.lease(holder, table, None, term).await;
         state.map_err(LakeError::Catalog)
@@ -201,10 +215,19 @@ impl Lake {
         &self.file_cache
     }
 
+    /// A lookup came upon a damaged data file.
+    pub(crate) fn count_damage(&self) {
+        self.shared.counters.add_damaged();
+    }
+
+    /// How many lookups may still begin.
+    pub(crate) fn lookup_permits(&self) -> &Arc<Semaphore> {
+        &self.lookup_permits
+    }
+
     /// The oldest event time that readers show; older rows are on their way out.
     pub fn oldest_visible(&self) -> EventTime {
-        let now_ms = self.shared.steady.now_ms();
-        oldest_visible(now_ms, self.shared.config.retention_micros())
+        self.shared.oldest_visible()
     }
 
     /// Records before this are visible in `table`.

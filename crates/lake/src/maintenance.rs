@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cairn_catalog::lake::CommitKind;
+use cairn_catalog::lake::{CommitKind, TableId};
 use iceberg::spec::Operation;
 use tokio::sync::Mutex;
 
+use crate::counters::Counters;
 use crate::error::LakeError;
 use crate::failpoints;
 use crate::live_file::LiveFile;
@@ -18,12 +19,13 @@ use crate::names;
 use crate::reachable::{Reachable, Reader};
 use crate::table::{Change, Prepared};
 use crate::tables::{Current, Shared, Table};
-use crate::view::oldest_visible;
 
 /// Objects that are deleted between two looks at the leases.
 const GARBAGE_BATCH: u32 = 500;
 /// Compactions of one table in one round, so that the other work gets its turn.
 const COMPACTIONS_PER_ROUND: usize = 8;
+/// No snapshot beyond these is kept, however young: each makes every commit's metadata file longer.
+const SNAPSHOTS_MAX: usize = 600;
 /// Snapshots that are expired together, at the least, unless they are too old.
 const EXPIRE_BATCH: usize = 16;
 
@@ -36,11 +38,29 @@ pub(crate) struct Maintenance {
 
 #[derive(Debug, Default)]
 struct State {
-    reader: Reader,
+    /// One for each table: what one table still needs, another would forget.
+    readers: HashMap<TableId, Reader>,
     /// Unreferenced objects and when they were first seen as such, by the monotonic clock: a second look
     /// protects an object in the making from a wall clock that jumps.
     suspects: HashMap<String, Duration>,
     last_orphan_search: Option<Duration>,
+    damaged: DamagedFiles,
+}
+
+/// Data files that were found damaged. They stay where they are: the rest of their rows is evidence too,
+/// and a merged file would hide what happened to them.
+#[derive(Debug, Default)]
+struct DamagedFiles(HashSet<String>);
+
+impl DamagedFiles {
+    fn note(&mut self, counters: &Counters, error: &LakeError) {
+        if let LakeError::Damaged { key, reason } = error
+            && self.0.insert(key.clone())
+        {
+            counters.add_damaged();
+            tracing::error!(object = key, reason, "data file damaged, left as it is");
+        }
+    }
 }
 
 impl Maintenance {
@@ -58,9 +78,10 @@ impl Maintenance {
         let mut first = None;
         for table in &self.shared.tables {
             let outcomes = [
-                self.compact(table).await,
+                self.compact(table, &mut state.damaged).await,
                 self.expire_rows(table).await,
-                self.expire_snapshots(table, &mut state.reader).await,
+                self.expire_snapshots(table, state.readers.entry(table.id.clone()).or_default())
+                    .await,
                 self.collect_garbage(table).await,
             ];
             first = first.or(outcomes.into_iter().find_map(Result::err));
@@ -73,21 +94,31 @@ impl Maintenance {
     }
 
     /// Joins small files of a day into larger ones.
-    async fn compact(&self, table: &Table) -> Result<(), LakeError> {
+    async fn compact(&self, table: &Table, damaged: &mut DamagedFiles) -> Result<(), LakeError> {
         for _ in 0..COMPACTIONS_PER_ROUND {
             // The view keeps the files in place until they are replaced.
             let view = table.view();
-            let Some((day, files)) = self.pick(&view.files) else {
+            let Some((day, files)) = self.pick(&view.files, damaged) else {
                 break;
             };
+            let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+            let room = self.shared.workshop.objects.room().await;
+            let room = room.map_err(LakeError::Objects)?;
+            if room < bytes.saturating_add(self.shared.config.compaction_free_bytes_min) {
+                tracing::warn!(bytes, room, "compaction waits for room on the disk");
+                break;
+            }
             let mut inputs = Vec::with_capacity(files.len());
             for file in &files {
-                inputs.push(self.shared.workshop.get(&file.key).await?);
+                let read = self.shared.workshop.get(&file.key).await;
+                let bytes = read.inspect_err(|error| damaged.note(&self.shared.counters, error))?;
+                inputs.push((file.key.clone(), bytes));
             }
             let rows: u64 = files.iter().map(|file| file.rows).sum();
             let rows_expected = usize::try_from(rows).unwrap_or(usize::MAX);
             let schema = Arc::clone(&view.schema);
-            let merged = blocking(move || merge_files(&schema, inputs, rows_expected)).await?;
+            let merged = blocking(move || merge_files(&schema, inputs, rows_expected)).await;
+            let merged = merged.inspect_err(|error| damaged.note(&self.shared.counters, error))?;
             let written = merged.metadata.file_metadata().num_rows();
             if u64::try_from(written).ok() != Some(rows) {
                 return Err(LakeError::Rows {
@@ -143,13 +174,18 @@ impl Maintenance {
 
     /// Small files of one day that are worth joining: many for the day that is being written, two or more
     /// for a day that is over. Together they stay below the size of one large file, which bounds memory.
-    fn pick(&self, files: &[Arc<LiveFile>]) -> Option<(i32, Vec<Arc<LiveFile>>)> {
+    fn pick(
+        &self,
+        files: &[Arc<LiveFile>],
+        damaged: &DamagedFiles,
+    ) -> Option<(i32, Vec<Arc<LiveFile>>)> {
         let config = &self.shared.config;
-        let today = day_of(self.shared.steady.now_ms().saturating_mul(1_000));
+        let today = day_of(self.shared.workshop.steady.now_ms().saturating_mul(1_000));
         let mut days: HashMap<i32, Vec<&Arc<LiveFile>>> = HashMap::new();
         for file in files
             .iter()
             .filter(|file| file.bytes < config.compaction_file_bytes)
+            .filter(|file| !damaged.0.contains(&file.key))
         {
             days.entry(file.day).or_default().push(file);
         }
@@ -184,9 +220,7 @@ impl Maintenance {
     /// Drops the days that lie wholly before the retention's edge: metadata only, no file is rewritten.
     async fn expire_rows(&self, table: &Table) -> Result<(), LakeError> {
         let shared = &self.shared;
-        let now_ms = shared.steady.now_ms();
-        let oldest = oldest_visible(now_ms, shared.config.retention_micros());
-        let edge = day_of(oldest.as_micros());
+        let edge = day_of(shared.oldest_visible().as_micros());
         let mut current = table.current.lock().await;
         self.make_certain(table, &mut current).await?;
         let expired = current.version.live_files().filter(|file| file.day < edge);
@@ -214,13 +248,17 @@ impl Maintenance {
     /// Forgets old snapshots; what only they referred to becomes garbage.
     async fn expire_snapshots(&self, table: &Table, reader: &mut Reader) -> Result<(), LakeError> {
         let shared = &self.shared;
-        let mut current = table.current.lock().await;
-        self.make_certain(table, &mut current).await?;
-        let expired = self.expired_snapshots(&current);
+        let (metadata, expired) = {
+            let mut current = table.current.lock().await;
+            self.make_certain(table, &mut current).await?;
+            let metadata = Arc::clone(&current.version.metadata);
+            (metadata, self.expired_snapshots(&current))
+        };
         if expired.is_empty() {
             return Ok(());
         }
-        let metadata = Arc::clone(&current.version.metadata);
+        // The table is not locked while lists and manifests are read. A commit that comes in between
+        // refers to new objects and to those of the snapshot that is current now, which is kept.
         let (gone, kept): (Vec<_>, Vec<_>) = metadata
             .snapshots()
             .cloned()
@@ -230,21 +268,33 @@ impl Maintenance {
         let gone = Reachable::from_snapshots(workshop, reader, &metadata, &gone).await?;
         let mut garbage = gone.without(&kept);
         reader.forget_all_but(&kept);
-        garbage.push(current.version.key.clone());
-        let next = current
-            .version
-            .without_snapshots(workshop, &expired)
-            .await?;
+        let mut current = table.current.lock().await;
+        self.make_certain(table, &mut current).await?;
+        let now = &current.version.metadata;
+        let newest = now.current_snapshot_id();
+        let as_read = |id: &i64| now.snapshot_by_id(*id).is_some() && newest != Some(*id);
+        if !expired.iter().all(as_read) {
+            // Not what was looked at: the next round looks again.
+            return Ok(());
+        }
+        let prepared = current.version.without_snapshots(workshop, &expired);
+        let Prepared {
+            version,
+            garbage: fallen,
+        } = prepared.await?;
+        garbage.extend(fallen);
         let kind = CommitKind::Expire {
-            metadata: next.key.clone(),
+            metadata: version.key.clone(),
             garbage,
         };
-        shared.commit(table, &mut current, kind, Some(next)).await
+        shared
+            .commit(table, &mut current, kind, Some(version))
+            .await
     }
 
     fn expired_snapshots(&self, current: &Current) -> HashSet<i64> {
         let config = &self.shared.config;
-        let now_ms = self.shared.steady.now_ms();
+        let now_ms = self.shared.workshop.steady.now_ms();
         let metadata = &current.version.metadata;
         let newest = metadata.current_snapshot_id();
         let mut others: Vec<(i64, i64)> = metadata
@@ -254,14 +304,17 @@ impl Maintenance {
             .collect();
         others.sort_unstable_by(|a, b| b.cmp(a));
         let age = |at: i64| u64::try_from(now_ms.saturating_sub(at)).unwrap_or(0);
+        // A time in the future was stamped by a clock that has since been put right. It says nothing of
+        // the snapshot's age, so the number alone counts.
+        let aged = |at: i64| now_ms.abs_diff(at) > config.snapshot_keep_min_ms;
         let too_old = |at: i64| age(at) > config.snapshot_keep_ms;
         let expired: HashSet<i64> = others
             .iter()
             .enumerate()
             .filter(|(place, (at, _))| {
-                let too_many =
-                    *place + 1 >= config.snapshots_max && age(*at) > config.snapshot_keep_min_ms;
-                too_old(*at) || too_many
+                let place = *place + 1;
+                let too_many = place >= config.snapshots_max && aged(*at);
+                too_old(*at) || too_many || place >= SNAPSHOTS_MAX
             })
             .map(|(_, (_, id))| *id)
             .collect();
@@ -281,7 +334,7 @@ impl Maintenance {
         let shared = &self.shared;
         let lease_ms = i64::try_from(shared.config.lease_ms).unwrap_or(i64::MAX);
         loop {
-            let now_ms = shared.workshop.clock.now_ms();
+            let now_ms = shared.workshop.steady.now_ms();
             let term = now_ms..now_ms.saturating_add(lease_ms);
             let since = Some(table.oldest_view());
             let leased = shared
@@ -326,7 +379,8 @@ impl Maintenance {
         }
         let mut suspects = HashMap::new();
         for table in &shared.tables {
-            for key in self.unreferenced(table, &mut state.reader).await? {
+            let reader = state.readers.entry(table.id.clone()).or_default();
+            for key in self.unreferenced(table, reader).await? {
                 let first_seen = state.suspects.get(&key).copied();
                 if first_seen.is_some_and(|seen| now >= seen + interval) {
                     shared
@@ -355,7 +409,7 @@ impl Maintenance {
         reader: &mut Reader,
     ) -> Result<Vec<String>, LakeError> {
         let shared = &self.shared;
-        let now_ms = shared.steady.now_ms();
+        let now_ms = shared.workshop.steady.now_ms();
         let age_min = i64::try_from(shared.config.orphan_age_ms).unwrap_or(i64::MAX);
         let listed = shared
             .workshop
@@ -367,12 +421,19 @@ impl Maintenance {
         if old.is_empty() {
             return Ok(old);
         }
-        let mut current = table.current.lock().await;
-        self.make_certain(table, &mut current).await?;
-        let metadata = Arc::clone(&current.version.metadata);
+        let metadata = {
+            let mut current = table.current.lock().await;
+            self.make_certain(table, &mut current).await?;
+            Arc::clone(&current.version.metadata)
+        };
+        // The table is not locked while lists and manifests are read. What a commit refers to that comes
+        // in between is new, or referred to by the snapshots that are read here.
         let snapshots: Vec<_> = metadata.snapshots().cloned().collect();
         let workshop = &shared.workshop;
         let reachable = Reachable::from_snapshots(workshop, reader, &metadata, &snapshots).await?;
+        let mut current = table.current.lock().await;
+        self.make_certain(table, &mut current).await?;
+        let metadata = &current.version.metadata;
         let garbage = shared
             .catalog
             .all_garbage(&table.id)

@@ -2,6 +2,7 @@
 //! what was not used for longest goes first.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -16,15 +17,11 @@ use super::ranged_reader::RangedReader;
 use crate::contained::contained;
 use crate::error::LakeError;
 use crate::live_file::LiveFile;
-use crate::names;
 use crate::objects::Objects;
+use crate::sums::BlockSums;
 
 /// The name of the virtual column that tells a row's number in its file.
 pub(super) const ROW_NUMBER: &str = "_row_number";
-
-/// Files up to this size are read whole when they are opened, and compared with the checksum in their
-/// name. Of larger ones a lookup checks what it shows: identity of the file, and each event's JSON.
-const CHECKED_WHOLE_BYTES_MAX: u64 = 8 << 20;
 
 /// Text columns that are read as dictionaries, because comparing a key is cheaper than a text.
 const DICTIONARY_COLUMNS: [&str; 8] = [
@@ -48,22 +45,20 @@ pub(super) struct OpenFile {
     pub(super) fetching: ArrowReaderMetadata,
     /// By row group and leaf column; none where there is no filter.
     blooms: Mutex<Blooms>,
+    /// Bytes of all files that are remembered, this one's filters among them.
+    remembered: Arc<AtomicUsize>,
 }
 
 type Blooms = HashMap<(usize, usize), Option<Arc<Sbbf>>>;
 
 impl OpenFile {
-    async fn open(objects: Arc<dyn Objects>, file: &LiveFile) -> Result<Self, LakeError> {
+    async fn open(
+        objects: Arc<dyn Objects>,
+        file: &LiveFile,
+        remembered: Arc<AtomicUsize>,
+    ) -> Result<Self, LakeError> {
         let doing = "reading a footer";
-        if file.bytes <= CHECKED_WHOLE_BYTES_MAX {
-            let whole = objects.get(&file.key).await.map_err(LakeError::Objects)?;
-            names::check_stamp(&file.key, &whole)?;
-        }
-        let mut reader = RangedReader {
-            objects,
-            key: file.key.clone(),
-            bytes: file.bytes,
-        };
+        let mut reader = RangedReader::open(objects, &file.key, file.bytes)?;
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let footer = reader
             .get_metadata(Some(&options))
@@ -88,6 +83,7 @@ impl OpenFile {
             deciding,
             fetching,
             blooms: Mutex::default(),
+            remembered,
         })
     }
 
@@ -112,6 +108,8 @@ impl OpenFile {
         let filter = read
             .map_err(LakeError::parquet("reading a bloom filter"))?
             .map(Arc::new);
+        let bytes = filter.as_deref().map_or(0, bloom_bytes);
+        self.remembered.fetch_add(bytes, Ordering::Relaxed);
         self.lock().insert((row_group, column), filter.clone());
         Ok(filter)
     }
@@ -126,9 +124,14 @@ impl OpenFile {
         let filters: usize = blooms
             .values()
             .flatten()
-            .map(|bloom| bloom.num_blocks() * 32)
+            .map(|bloom| bloom_bytes(bloom))
             .sum();
-        self.fetching.metadata().memory_size() + filters
+        let sums = self
+            .reader
+            .sums
+            .as_deref()
+            .map_or(0, BlockSums::memory_bytes);
+        self.fetching.metadata().memory_size() + filters + sums
     }
 }
 
@@ -158,6 +161,10 @@ fn check_identity(file: &LiveFile, footer: &ParquetMetaData) -> Result<(), LakeE
     })
 }
 
+fn bloom_bytes(bloom: &Sbbf) -> usize {
+    bloom.num_blocks() * 32
+}
+
 /// The same schema with the columns that decide as dictionaries.
 fn with_dictionaries(schema: &SchemaRef) -> SchemaRef {
     let as_dictionary = |field: &FieldRef| {
@@ -182,6 +189,7 @@ fn with_dictionaries(schema: &SchemaRef) -> SchemaRef {
 #[derive(Debug)]
 pub(crate) struct FileCache {
     bytes_max: usize,
+    remembered: Arc<AtomicUsize>,
     /// Held for looking and counting, never across an await.
     entries: Mutex<Entries>,
 }
@@ -197,6 +205,7 @@ impl FileCache {
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max,
+            remembered: Arc::default(),
             entries: Mutex::default(),
         }
     }
@@ -208,18 +217,34 @@ impl FileCache {
         file: &LiveFile,
     ) -> Result<Arc<OpenFile>, LakeError> {
         let key = &file.key;
-        if let Some(known) = self.lock().touch(key) {
+        let known = {
+            let mut entries = self.lock();
+            let known = entries.touch(key);
+            // Filters are read after a file is open: they may have passed the limit since.
+            if self.remembered.load(Ordering::Relaxed) > self.bytes_max {
+                self.shrink(&mut entries);
+            }
+            known
+        };
+        if let Some(known) = known {
             return Ok(known);
         }
-        let opened = Arc::new(OpenFile::open(Arc::clone(objects), file).await?);
+        let remembered = Arc::clone(&self.remembered);
+        let opened = OpenFile::open(Arc::clone(objects), file, remembered).await?;
+        let opened = Arc::new(opened);
         let mut entries = self.lock();
         entries.uses += 1;
         let used = entries.uses;
         entries
             .files
             .insert(key.to_owned(), (used, Arc::clone(&opened)));
-        entries.shrink(self.bytes_max);
+        self.shrink(&mut entries);
         Ok(opened)
+    }
+
+    fn shrink(&self, entries: &mut Entries) {
+        let bytes = entries.shrink(self.bytes_max);
+        self.remembered.store(bytes, Ordering::Relaxed);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
@@ -236,8 +261,9 @@ impl Entries {
         Some(Arc::clone(file))
     }
 
-    /// Files in use elsewhere stay alive there; here they only stop being remembered.
-    fn shrink(&mut self, bytes_max: usize) {
+    /// Files in use elsewhere stay alive there; here they only stop being remembered. Returns the bytes of
+    /// those that stay.
+    fn shrink(&mut self, bytes_max: usize) -> usize {
         let mut bytes: usize = self
             .files
             .values()
@@ -246,11 +272,12 @@ impl Entries {
         while bytes > bytes_max && self.files.len() > 1 {
             let oldest = self.files.iter().min_by_key(|(_, (used, _))| *used);
             let Some(key) = oldest.map(|(key, _)| key.clone()) else {
-                return;
+                break;
             };
             if let Some((_, file)) = self.files.remove(&key) {
                 bytes = bytes.saturating_sub(file.memory_bytes());
             }
         }
+        bytes
     }
 }
