@@ -24,6 +24,7 @@ use crate::steady::SteadyClock;
 use crate::table::{TableVersion, Workshop};
 use crate::tables::{Shared, Table, WRITER};
 use crate::view::{ReadView, oldest_visible};
+use crate::workers::Workers;
 use crate::writer::Writer;
 
 /// First and longest wait before a failed step is tried again.
@@ -131,6 +132,7 @@ impl Lake {
             tables,
             counters,
             steady,
+            workers: Workers::start()?,
         });
         let file_cache = Arc::new(FileCache::new(shared.config.lookup_cache_bytes_max));
         let mut writer = Writer::new(Arc::clone(&shared));

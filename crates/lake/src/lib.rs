@@ -10,6 +10,7 @@ mod lake;
 mod flush;
 mod making;
 mod tables;
+mod workers;
 mod writer;
 
 mod build;

@@ -20,6 +20,7 @@ use crate::live_file::LiveFile;
 use crate::steady::SteadyClock;
 use crate::table::{TableVersion, Workshop};
 use crate::view::ReadView;
+use crate::workers::Workers;
 
 /// The writer's role in the catalog.
 pub(crate) const WRITER: &str = "lake";
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) tables: Vec<Arc<Table>>,
     pub(crate) counters: Counters,
     pub(crate) steady: SteadyClock,
+    pub(crate) workers: Workers,
 }
 
 /// A table as this process holds it.

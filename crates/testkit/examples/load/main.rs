@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use connection::Target;
 
 const USAGE: &str = "\
-load ingest --endpoint HOST:PORT --credentials FILE --events FILE [--seconds 60] [--connections 4]
+load ingest --endpoint HOST:PORT --credentials FILE --events FILE [--seconds 60] [--connections 8]
             [--batch 500] [--rate EVENTS_PER_SECOND]
 load lookup --endpoint HOST:PORT --credentials FILE --questions FILE [--repeat 200]";
 
