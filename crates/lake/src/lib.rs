@@ -18,6 +18,7 @@ mod columns;
 mod rows;
 mod schema;
 
+mod block_index;
 mod hot;
 mod merge;
 mod parquet_file;

@@ -1,4 +1,5 @@
 //! Parquet's reader over the lake's objects: byte ranges of one immutable object, nearby ones together.
+//! Lookups use it on threads that may block.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub(super) struct RangedReader {
 
 impl RangedReader {
     async fn fetch(&self, range: Range<u64>) -> Result<Bytes> {
-        let fetched = self.objects.get_range(&self.key, range).await;
+        let fetched = self.objects.get_range_blocking(&self.key, range).await;
         fetched.map_err(|failure| ParquetError::External(Box::new(failure)))
     }
 }

@@ -11,7 +11,7 @@ use crate::connection::{Call, Target};
 use crate::corpus::{Batch, batches};
 use crate::{Options, latency};
 
-const HEADERS: &[(&str, &str)] = &[("content-type", "application/x-ndjson")];
+pub(crate) const HEADERS: &[(&str, &str)] = &[("content-type", "application/x-ndjson")];
 
 /// Batches that are kept in memory: enough that none is in the processor's cache when it comes again.
 const BATCHES_MAX: usize = 512;
@@ -33,6 +33,7 @@ pub(crate) fn run(target: &Target, options: &Options) -> Result<Value> {
     let templates = batches(options.text("events")?, events_per_batch, BATCHES_MAX)?;
     let body_bytes: usize = templates.iter().map(|batch| batch.body.len()).sum();
     let event_bytes = body_bytes / (templates.len() * events_per_batch);
+    let times_now = options.is("times", "now");
     let serial = AtomicU64::new(0);
     let shares = shares(templates, connections);
     let began = target.clock().monotonic();
@@ -47,6 +48,7 @@ pub(crate) fn run(target: &Target, options: &Options) -> Result<Value> {
                     began,
                     end,
                     rate,
+                    times_now,
                 };
                 scope.spawn(move || worker.send(share))
             })
@@ -101,6 +103,8 @@ struct Worker<'a> {
     end: Duration,
     /// Events per second over all connections.
     rate: u64,
+    /// Events happen when they are sent; otherwise when the corpus says.
+    times_now: bool,
 }
 
 impl Worker<'_> {
@@ -118,7 +122,8 @@ impl Worker<'_> {
             let batch = &mut templates[index];
             let events = u64::try_from(batch.events()).context("too many events")?;
             self.keep_rate(serial * events);
-            batch.renew(run, serial);
+            let times = self.times_now.then(|| clock.now_ms());
+            batch.renew(run, serial, times)?;
             let call = Call {
                 path: "/events",
                 service: "cloudtrail-data",
