@@ -18,6 +18,9 @@ pub struct LakeConfig {
     /// Bytes of events that are read from the log at once. More than that waiting means that the lake lags,
     /// and the events go into the tables without a hot object.
     pub read_bytes_max: usize,
+    /// Records that may wait for the tables while requests keep the processors busy. Beyond it the lake
+    /// takes an equal share of them.
+    pub lag_records_max: u64,
     /// Longest time that rows stay in hot objects.
     pub commit_interval_ms: u64,
     /// Rows in hot objects that bring a commit forward.
@@ -69,6 +72,7 @@ impl Default for LakeConfig {
             partition: PartitionId(0),
             hot_interval_ms: 250,
             read_bytes_max: 32 * 1024 * 1024,
+            lag_records_max: 10_000_000,
             commit_interval_ms: 60_000,
             commit_rows_max: 500_000,
             commit_bytes_max: 96 * 1024 * 1024,

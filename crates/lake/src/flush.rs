@@ -11,7 +11,6 @@ use iceberg::spec::{DataFile, Operation};
 
 use crate::error::LakeError;
 use crate::failpoints;
-use crate::making::blocking;
 use crate::merge::write_days;
 use crate::names;
 use crate::objects::location_of;
@@ -44,7 +43,10 @@ impl Shared {
             Vec::new()
         } else {
             let arrow = batches[0].schema();
-            let files = blocking(move || write_days(&arrow, &batches)).await?;
+            let files = self
+                .workers
+                .run(move || write_days(&arrow, &batches))
+                .await?;
             let version = table.current.lock().await.version.clone();
             self.store_files(&version, files).await?
         };

@@ -24,6 +24,7 @@ use crate::steady::SteadyClock;
 use crate::table::{TableVersion, Workshop};
 use crate::tables::{Shared, Table, WRITER};
 use crate::view::ReadView;
+use crate::workers::Workers;
 use crate::writer::Writer;
 
 /// First and longest wait before a failed step is tried again.
@@ -137,6 +138,7 @@ impl Lake {
             holder,
             tables,
             counters,
+            workers: Workers::start()?,
         });
         let file_cache = Arc::new(FileCache::new(shared.config.lookup_cache_bytes_max));
         let lookup_permits = Arc::new(Semaphore::new(shared.config.lookups_max));

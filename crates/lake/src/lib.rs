@@ -10,6 +10,7 @@ mod lake;
 mod flush;
 mod making;
 mod tables;
+mod workers;
 mod writer;
 
 mod build;
@@ -17,6 +18,7 @@ mod columns;
 mod rows;
 mod schema;
 
+mod block_index;
 mod contained;
 mod hot;
 mod merge;

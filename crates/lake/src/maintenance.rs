@@ -13,7 +13,6 @@ use crate::counters::Counters;
 use crate::error::LakeError;
 use crate::failpoints;
 use crate::live_file::LiveFile;
-use crate::making::blocking;
 use crate::merge::{day_of, merge_files};
 use crate::names;
 use crate::reachable::{Reachable, Reader};
@@ -117,8 +116,12 @@ impl Maintenance {
             let rows: u64 = files.iter().map(|file| file.rows).sum();
             let rows_expected = usize::try_from(rows).unwrap_or(usize::MAX);
             let schema = Arc::clone(&view.schema);
-            let merged = blocking(move || merge_files(&schema, inputs, rows_expected)).await;
-            let merged = merged.inspect_err(|error| damaged.note(&self.shared.counters, error))?;
+            let merged = self
+                .shared
+                .workers
+                .run(move || merge_files(&schema, inputs, rows_expected))
+                .await
+                .inspect_err(|error| damaged.note(&self.shared.counters, error))?;
             let written = merged.metadata.file_metadata().num_rows();
             if u64::try_from(written).ok() != Some(rows) {
                 return Err(LakeError::Rows {

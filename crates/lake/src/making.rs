@@ -86,7 +86,8 @@ impl Shared {
             return Ok(None);
         }
         let schema = Arc::clone(&version.arrow);
-        let Built { rows, poison } = blocking(move || build(&schema, partition, pending)).await?;
+        let built = move || build(&schema, partition, pending);
+        let Built { rows, poison } = self.workers.run(built).await?;
         for poison in poison {
             self.quarantine(table.as_str(), partition, poison).await?;
         }
@@ -163,7 +164,8 @@ impl Shared {
         rows: arrow::array::RecordBatch,
     ) -> Result<Arc<HotBatch>, LakeError> {
         let key = names::hot_key(table, range.start.0, range.end.0, &self.workshop.uuid());
-        let (rows, bytes) = blocking(move || hot::encode(&rows).map(|bytes| (rows, bytes))).await?;
+        let encoded = move || hot::encode(&rows).map(|bytes| (rows, bytes));
+        let (rows, bytes) = self.workers.run(encoded).await?;
         let object = HotObject {
             object: key,
             partition,
@@ -246,17 +248,5 @@ impl Shared {
             .await
             .map_err(LakeError::Catalog)?;
         Ok(batch)
-    }
-}
-
-/// Runs work that takes the processor for long off the async threads.
-pub(crate) async fn blocking<T, F>(work: F) -> Result<T, LakeError>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T, LakeError> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(lost) => Err(LakeError::TaskLost(lost.to_string())),
     }
 }

@@ -13,11 +13,12 @@ use iceberg::spec::{
 };
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData, SortingColumn};
+use parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
 
+use crate::block_index::{BLOCK_ROWS, BlockIndexBuilder, METADATA_KEY};
 use crate::error::LakeError;
 use crate::row_sizes::RowSizes;
 use crate::schema::{COLUMNS, Kind, column_index};
@@ -26,7 +27,7 @@ use crate::sums;
 /// Rows of a row group. The group is what a reader holds at once and what a bloom filter covers.
 const ROW_GROUP_ROWS_MAX: usize = 131_072;
 /// Rows of a data page.
-const PAGE_ROWS_MAX: usize = 1_024;
+const PAGE_ROWS_MAX: usize = BLOCK_ROWS;
 /// Bytes of a page of `eventjson`: what a lookup decompresses to fetch one event.
 const EVENT_PAGE_BYTES_MAX: usize = 96 * 1024;
 /// Rows between two looks at the size of a page.
@@ -56,6 +57,7 @@ const UNIQUE_COLUMNS: &[&str] = &[
 /// Writes the rows of one data file.
 pub(crate) struct DataFileWriter {
     writer: ArrowWriter<Vec<u8>>,
+    blocks: BlockIndexBuilder,
     schema: ArrowSchemaRef,
 }
 
@@ -80,13 +82,19 @@ impl DataFileWriter {
         let properties = properties(&schema, rows_expected);
         let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties))
             .map_err(LakeError::parquet("beginning a data file"))?;
-        Ok(Self { writer, schema })
+        let blocks = BlockIndexBuilder::new(ROW_GROUP_ROWS_MAX);
+        Ok(Self {
+            writer,
+            blocks,
+            schema,
+        })
     }
 
     /// Adds rows, which continue the table's order. Large events go in few at a time, because the size of
     /// a page is looked at only every so many rows of what goes in together.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
         debug_assert_eq!(batch.schema(), self.schema);
+        self.blocks.add(batch);
         let sizes = RowSizes::of(batch)?;
         let rows = batch.num_rows();
         let (mut first, mut at) = (0, 0);
@@ -119,6 +127,16 @@ impl DataFileWriter {
     }
 
     pub(crate) fn finish(mut self) -> Result<FinishedFile, LakeError> {
+        let doing = "ending a data file";
+        self.writer.flush().map_err(LakeError::parquet(doing))?;
+        let (index, places) = self.blocks.finish(self.writer.bytes_written() as u64);
+        let written = self.writer.write_all(&index);
+        written.map_err(|error| LakeError::Rows {
+            doing,
+            reason: error.to_string(),
+        })?;
+        self.writer
+            .append_key_value_metadata(KeyValue::new(METADATA_KEY.to_owned(), places));
         let metadata = self
             .writer
             .finish()

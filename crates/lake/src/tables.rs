@@ -19,6 +19,7 @@ use crate::hot::{self, HotBatch};
 use crate::live_file::LiveFile;
 use crate::table::{TableVersion, Workshop};
 use crate::view::ReadView;
+use crate::workers::Workers;
 
 /// The writer's role in the catalog.
 pub(crate) const WRITER: &str = "lake";
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) holder: String,
     pub(crate) tables: Vec<Arc<Table>>,
     pub(crate) counters: Counters,
+    pub(crate) workers: Workers,
 }
 
 /// A table as this process holds it.

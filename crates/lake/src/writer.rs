@@ -225,6 +225,10 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let bytes_max = shared.config.read_bytes_max;
         let end = shared.log.durable_end(self.partition);
+        let lag = end.0.saturating_sub(self.read_end.0);
+        shared
+            .workers
+            .set_behind(lag > shared.config.lag_records_max);
         while self.read_end < end && self.pending_bytes < bytes_max {
             let rest = bytes_max - self.pending_bytes;
             let records = shared.log.read(self.partition, self.read_end, rest).await;
@@ -248,10 +252,16 @@ impl Writer {
             };
             let Some(last) = records.last() else { break };
             let read_end = last.sequence.plus(1);
-            for record in records {
-                let size = record.record.header.len() + record.record.body.len();
-                match shared.destination(record) {
+            let sorter = Arc::clone(&shared);
+            let sorted = shared.workers.run(move || {
+                let destination = |record| sorter.destination(record);
+                Ok(records.into_iter().map(destination).collect::<Vec<_>>())
+            });
+            for destination in sorted.await? {
+                match destination {
                     Destination::Table(table, one) => {
+                        let record = &one.record.record;
+                        let size = record.header.len() + record.body.len();
                         self.pending.entry(table).or_default().push(one);
                         self.pending_bytes += size;
                     }

@@ -2,6 +2,7 @@
 //! opens files for the event log. `RealDisk` is the operating system's; `SimDisk` loses power, lies and
 //! fills up when a test says so.
 
+mod direct;
 mod real;
 mod sim;
 
@@ -89,21 +90,30 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
         slices: &mut [IoSlice<'_>],
         offset: u64,
     ) -> Result<(), DiskError> {
-        let mut rest = slices;
-        let mut at = offset;
-        IoSlice::advance_slices(&mut rest, 0);
-        while !rest.is_empty() {
-            let written = self.write_vectored_at(rest, at)?;
-            IoSlice::advance_slices(&mut rest, written);
-            at += written as u64;
-        }
-        Ok(())
+        write_rest(self, slices, offset)
     }
 
     /// Writes all of `bytes` at `offset`. After an error some of them may be in the file.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
         self.write_all_vectored_at(&mut [IoSlice::new(bytes)], offset)
     }
+}
+
+/// Writes until nothing is left.
+fn write_rest<F: DiskFile + ?Sized>(
+    file: &F,
+    slices: &mut [IoSlice<'_>],
+    offset: u64,
+) -> Result<(), DiskError> {
+    let mut rest = slices;
+    let mut at = offset;
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        let written = file.write_vectored_at(rest, at)?;
+        IoSlice::advance_slices(&mut rest, written);
+        at += written as u64;
+    }
+    Ok(())
 }
 
 /// A held lock; dropping it releases it.

@@ -260,6 +260,7 @@ fn lake_config(data_dir: &Path, settings: &LakeSettings) -> LakeConfig {
         data_dir: Lake::folder(data_dir),
         hot_interval_ms: millis(settings.hot_interval),
         read_bytes_max: settings.read_bytes_max,
+        lag_records_max: settings.lag_events_max,
         commit_interval_ms: millis(settings.commit_interval),
         commit_rows_max: settings.commit_rows_max,
         commit_bytes_max: settings.commit_bytes_max,

@@ -136,8 +136,8 @@ impl Gauges {
         ]
     }
 
-    /// The same of those about event log and lake.
-    fn of_stores(&self) -> Vec<(&'static str, &'static str, &Gauge)> {
+    /// The same of those about the event log.
+    fn of_log(&self) -> Vec<(&'static str, &'static str, &Gauge)> {
         vec![
             ("log_bytes", "Size of the event log", &self.log_bytes),
             (
@@ -171,6 +171,12 @@ impl Gauges {
                 "Places of the event log that do not read back as written",
                 &self.log_damages,
             ),
+        ]
+    }
+
+    /// The same of those about the lake.
+    fn of_lake(&self) -> Vec<(&'static str, &'static str, &Gauge)> {
+        vec![
             (
                 "lake_hot_bytes",
                 "Bytes visible but not committed",
@@ -383,8 +389,9 @@ impl Metrics {
     }
 
     fn register_gauges(&mut self) {
-        let stores = self.gauges.of_stores();
-        for (name, help, gauge) in self.gauges.of_server().into_iter().chain(stores) {
+        let gauges = &self.gauges;
+        let all = [gauges.of_server(), gauges.of_log(), gauges.of_lake()];
+        for (name, help, gauge) in all.concat() {
             self.registry.register(name, help, gauge.clone());
         }
         let uptime = self.gauges.uptime_seconds.clone();

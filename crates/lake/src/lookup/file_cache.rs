@@ -14,6 +14,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaD
 use parquet::file::statistics::Statistics;
 
 use super::ranged_reader::RangedReader;
+use crate::block_index::{BlockIndex, Directory, METADATA_KEY};
 use crate::contained::contained;
 use crate::error::LakeError;
 use crate::live_file::LiveFile;
@@ -22,6 +23,9 @@ use crate::sums::BlockSums;
 
 /// The name of the virtual column that tells a row's number in its file.
 pub(super) const ROW_NUMBER: &str = "_row_number";
+
+/// About what a directory of a block index takes.
+const DIRECTORY_MEMORY_BYTES: usize = 2_200;
 
 /// Text columns that are read as dictionaries, because comparing a key is cheaper than a text.
 const DICTIONARY_COLUMNS: [&str; 8] = [
@@ -43,12 +47,19 @@ pub(super) struct OpenFile {
     pub(super) deciding: ArrowReaderMetadata,
     /// For fetching: every column as it is.
     pub(super) fetching: ArrowReaderMetadata,
+    /// The deciding columns as plain values, for statistics.
+    pub(super) plain: Schema,
+    /// Which blocks of rows may hold a value, if the file says so.
+    blocks: Option<BlockIndex>,
+    /// By row group and column; none where a directory is damaged.
+    directories: Mutex<Directories>,
     /// By row group and leaf column; none where there is no filter.
     blooms: Mutex<Blooms>,
     /// Bytes of all files that are remembered, this one's filters among them.
     remembered: Arc<AtomicUsize>,
 }
 
+type Directories = HashMap<(usize, &'static str), Option<Arc<Directory>>>;
 type Blooms = HashMap<(usize, usize), Option<Arc<Sbbf>>>;
 
 impl OpenFile {
@@ -78,13 +89,57 @@ impl OpenFile {
         let footer = Arc::clone(fetching.metadata());
         let deciding =
             ArrowReaderMetadata::try_new(footer, options).map_err(LakeError::parquet(doing))?;
+        let plain = Schema::new(fetching.schema().fields().clone());
+        let blocks = block_index(&fetching);
         Ok(Self {
             reader,
             deciding,
             fetching,
+            plain,
+            blocks,
+            directories: Mutex::default(),
             blooms: Mutex::default(),
             remembered,
         })
+    }
+
+    /// The blocks of a row group that may hold a value of a column, in order; none if nobody can tell.
+    pub(super) fn blocks_of(
+        &self,
+        group: usize,
+        column: &'static str,
+        value: &str,
+    ) -> Result<Option<Vec<usize>>, LakeError> {
+        let part = self.blocks.as_ref().and_then(|b| b.part(column, group));
+        let Some(part) = part else { return Ok(None) };
+        let known = self.lock_directories().get(&(group, column)).cloned();
+        let directory = if let Some(known) = known {
+            known
+        } else {
+            let bytes = self.reader.fetch(part.directory())?;
+            let directory = part.read_directory(&bytes).map(Arc::new);
+            if directory.is_none() {
+                let key = self.reader.key.as_str();
+                tracing::warn!(object = key, group, column, "a block index is damaged");
+            }
+            self.lock_directories()
+                .insert((group, column), directory.clone());
+            directory
+        };
+        let Some(bucket) = directory.and_then(|directory| directory.bucket(value)) else {
+            return Ok(None);
+        };
+        if bucket.range.is_empty() {
+            return Ok(bucket.blocks(&[]));
+        }
+        Ok(bucket.blocks(&self.reader.fetch(bucket.range.clone())?))
+    }
+
+    // Held for a look or an insertion; two tasks may read the same directory once each.
+    fn lock_directories(&self) -> std::sync::MutexGuard<'_, Directories> {
+        self.directories
+            .lock()
+            .expect("no holder of this lock panics")
     }
 
     /// The bloom filter of a column in a row group, if it has one.
@@ -131,7 +186,8 @@ impl OpenFile {
             .sums
             .as_deref()
             .map_or(0, BlockSums::memory_bytes);
-        self.fetching.metadata().memory_size() + filters + sums
+        let directories = self.lock_directories().len() * DIRECTORY_MEMORY_BYTES;
+        self.fetching.metadata().memory_size() + filters + sums + directories
     }
 }
 
@@ -163,6 +219,13 @@ fn check_identity(file: &LiveFile, footer: &ParquetMetaData) -> Result<(), LakeE
 
 fn bloom_bytes(bloom: &Sbbf) -> usize {
     bloom.num_blocks() * 32
+}
+
+/// What the file's metadata says of its block index.
+fn block_index(file: &ArrowReaderMetadata) -> Option<BlockIndex> {
+    let metadata = file.metadata().file_metadata().key_value_metadata()?;
+    let entry = metadata.iter().find(|entry| entry.key == METADATA_KEY)?;
+    BlockIndex::read(entry.value.as_deref()?)
 }
 
 /// The same schema with the columns that decide as dictionaries.

@@ -18,6 +18,7 @@ use parquet::file::metadata::ParquetMetaData;
 use super::file_cache::{OpenFile, ROW_NUMBER};
 use super::places::{Place, Source};
 use super::question::{Attribute, SharedQuestion, Test, column};
+use crate::block_index::BLOCK_ROWS;
 use crate::error::LakeError;
 
 /// Rows decided at a time: small, so that a page of common events stops early.
@@ -38,61 +39,88 @@ pub(super) async fn newest_places(
         if places.len() == wanted {
             break;
         }
-        if may_hold(file, group, question).await? {
-            let missing = wanted - places.len();
-            places_in_group(file, index, group, question, missing, &mut places).await?;
+        if !within_bounds(file, group, question)? {
+            continue;
         }
+        let selection = match may_hold(file, group, question).await? {
+            Hold::Nowhere => continue,
+            Hold::Anywhere => wanted_pages(file, group, question)?,
+            Hold::Rows(blocks) => Some(match wanted_pages(file, group, question)? {
+                Some(pages) => pages.intersection(&blocks),
+                None => blocks,
+            }),
+        };
+        if selection.as_ref().is_some_and(|rows| !rows.selects_any()) {
+            continue;
+        }
+        let missing = wanted - places.len();
+        let search = GroupSearch {
+            file,
+            index,
+            group,
+            question,
+        };
+        search.places(selection, missing, &mut places).await?;
     }
     Ok(places)
 }
 
-async fn places_in_group(
-    file: &OpenFile,
+/// A search of one row group.
+struct GroupSearch<'s> {
+    file: &'s OpenFile,
     index: usize,
     group: usize,
-    question: &SharedQuestion,
-    mut missing: usize,
-    places: &mut Vec<Place>,
-) -> Result<(), LakeError> {
-    let doing = "searching a data file";
-    let selection = wanted_pages(&file.deciding, group, question)?;
-    let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(
-        file.reader.clone(),
-        file.deciding.clone(),
-    )
-    .with_row_groups(vec![group])
-    .with_batch_size(BATCH_ROWS)
-    .with_projection(projection(&file.deciding, &question.columns()));
-    if let Some(selection) = selection {
-        builder = builder.with_row_selection(selection);
-    }
-    if let Some(filter) = attribute_filter(&file.deciding, question) {
-        builder = builder.with_row_filter(filter);
-    }
-    let mut batches = builder.build().map_err(LakeError::parquet(doing))?;
-    while missing > 0 {
-        let Some(batch) = batches
-            .try_next()
-            .await
-            .map_err(LakeError::parquet(doing))?
-        else {
-            break;
-        };
-        let mask = question.matches(&batch)?;
-        let times = column(&batch, "eventtime")?.as_primitive::<TimestampMicrosecondType>();
-        let sequences = column(&batch, "_sequence")?.as_primitive::<Int64Type>();
-        let numbers = column(&batch, ROW_NUMBER)?.as_primitive::<Int64Type>();
-        for row in mask.values().set_indices().take(missing) {
-            places.push(Place {
-                time: times.value(row),
-                sequence: sequences.value(row),
-                source: Source::File(index),
-                row: usize::try_from(numbers.value(row)).unwrap_or(usize::MAX),
-            });
+    question: &'s SharedQuestion,
+}
+
+impl GroupSearch<'_> {
+    /// Adds the newest matching rows, at most `missing`.
+    async fn places(
+        &self,
+        selection: Option<RowSelection>,
+        mut missing: usize,
+        places: &mut Vec<Place>,
+    ) -> Result<(), LakeError> {
+        let doing = "searching a data file";
+        let Self { file, question, .. } = self;
+        let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(
+            file.reader.clone(),
+            file.deciding.clone(),
+        )
+        .with_row_groups(vec![self.group])
+        .with_batch_size(BATCH_ROWS)
+        .with_projection(projection(&file.deciding, &question.columns()));
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
         }
-        missing = missing.saturating_sub(mask.true_count());
+        if let Some(filter) = attribute_filter(&file.deciding, question) {
+            builder = builder.with_row_filter(filter);
+        }
+        let mut batches = builder.build().map_err(LakeError::parquet(doing))?;
+        while missing > 0 {
+            let Some(batch) = batches
+                .try_next()
+                .await
+                .map_err(LakeError::parquet(doing))?
+            else {
+                break;
+            };
+            let mask = question.matches(&batch)?;
+            let times = column(&batch, "eventtime")?.as_primitive::<TimestampMicrosecondType>();
+            let sequences = column(&batch, "_sequence")?.as_primitive::<Int64Type>();
+            let numbers = column(&batch, ROW_NUMBER)?.as_primitive::<Int64Type>();
+            for row in mask.values().set_indices().take(missing) {
+                places.push(Place {
+                    time: times.value(row),
+                    sequence: sequences.value(row),
+                    source: Source::File(self.index),
+                    row: usize::try_from(numbers.value(row)).unwrap_or(usize::MAX),
+                });
+            }
+            missing = missing.saturating_sub(mask.true_count());
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The rows with these numbers, which are in ascending order, with the named columns.
@@ -172,8 +200,8 @@ fn attribute_filter(file: &ArrowReaderMetadata, question: &SharedQuestion) -> Op
     ))]))
 }
 
-/// False if statistics or a bloom filter prove that no row of the group matches.
-async fn may_hold(
+/// False if statistics prove that no row of the group matches.
+fn within_bounds(
     file: &OpenFile,
     group: usize,
     question: &SharedQuestion,
@@ -195,22 +223,61 @@ async fn may_hold(
             return Ok(false);
         }
     }
+    Ok(true)
+}
+
+/// Where in a row group an attribute's value can be.
+enum Hold {
+    Nowhere,
+    Rows(RowSelection),
+    Anywhere,
+}
+
+/// Asks the block index or, in files without one, the bloom filter.
+async fn may_hold(
+    file: &OpenFile,
+    group: usize,
+    question: &SharedQuestion,
+) -> Result<Hold, LakeError> {
     let Some(attribute) = &question.attribute else {
-        return Ok(true);
+        return Ok(Hold::Anywhere);
     };
     let Some(sought) = attribute.sought_text() else {
-        return Ok(true);
+        return Ok(Hold::Anywhere);
     };
+    let blocks = file.blocks_of(group, attribute.column, sought)?;
+    if let Some(blocks) = blocks {
+        return Ok(if blocks.is_empty() {
+            Hold::Nowhere
+        } else {
+            Hold::Rows(rows_of_blocks(file, group, &blocks))
+        });
+    }
+    let parquet = file.fetching.parquet_schema();
     let path = crate::parquet_file::leaf_path(attribute.column);
     let leaf = parquet
         .columns()
         .iter()
         .position(|known| *known.path() == path);
-    let Some(leaf) = leaf else { return Ok(true) };
-    Ok(file
-        .bloom(group, leaf)
-        .await?
-        .is_none_or(|bloom| bloom.check(sought)))
+    let Some(leaf) = leaf else {
+        return Ok(Hold::Anywhere);
+    };
+    let bloom = file.bloom(group, leaf).await?;
+    Ok(if bloom.is_none_or(|bloom| bloom.check(sought)) {
+        Hold::Anywhere
+    } else {
+        Hold::Nowhere
+    })
+}
+
+/// The rows of these blocks of a row group.
+fn rows_of_blocks(file: &OpenFile, group: usize, blocks: &[usize]) -> RowSelection {
+    let rows = file.deciding.metadata().row_group(group).num_rows();
+    let rows = usize::try_from(rows).unwrap_or(0);
+    let ranges = blocks
+        .iter()
+        .map(|block| (block * BLOCK_ROWS).min(rows)..((block + 1) * BLOCK_ROWS).min(rows));
+    RowSelection::from_consecutive_ranges(ranges, rows)
 }
 
 /// What one column's values must lie between.
@@ -288,20 +355,20 @@ impl<'q> Bound<'q> {
 
 /// The rows of a group that lie in pages which can match, by the page index; none if it has no index.
 fn wanted_pages(
-    file: &ArrowReaderMetadata,
+    file: &OpenFile,
     group: usize,
     question: &SharedQuestion,
 ) -> Result<Option<RowSelection>, LakeError> {
-    let metadata = file.metadata();
+    let metadata = file.deciding.metadata();
+    let parquet = file.deciding.parquet_schema();
     let (Some(columns), Some(offsets)) = (metadata.column_index(), metadata.offset_index()) else {
         return Ok(None);
     };
     let doing = "reading a page index";
     let rows = usize::try_from(metadata.row_group(group).num_rows()).unwrap_or(0);
-    let schema = plain_schema(file);
     let mut wanted: Option<RowSelection> = None;
     for bound in Bound::of(question) {
-        let converter = StatisticsConverter::try_new(bound.column, &schema, file.parquet_schema())
+        let converter = StatisticsConverter::try_new(bound.column, &file.plain, parquet)
             .map_err(LakeError::parquet(doing))?;
         let Some(leaf) = converter.parquet_column_index() else {
             continue;
@@ -335,23 +402,4 @@ fn wanted_pages(
         });
     }
     Ok(wanted)
-}
-
-/// The file's schema without what was put on it for deciding: statistics are of plain values.
-fn plain_schema(file: &ArrowReaderMetadata) -> arrow::datatypes::Schema {
-    use arrow::datatypes::DataType;
-    let fields = file
-        .schema()
-        .fields()
-        .iter()
-        .map(|field| match field.data_type() {
-            DataType::Dictionary(_, value) => Arc::new(
-                field
-                    .as_ref()
-                    .clone()
-                    .with_data_type(value.as_ref().clone()),
-            ),
-            _ => Arc::clone(field),
-        });
-    arrow::datatypes::Schema::new(fields.collect::<Vec<_>>())
 }

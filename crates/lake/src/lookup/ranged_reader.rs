@@ -1,4 +1,5 @@
 //! Parquet's reader over the lake's objects: byte ranges of one immutable object, nearby ones together.
+//! Lookups use it on threads that may block.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -60,19 +61,24 @@ impl RangedReader {
         })
     }
 
-    fn fetch(&self, range: Range<u64>) -> Result<Bytes> {
-        let fetched = match &self.sums {
+    /// A part of the file, compared with its checksums if it has any.
+    pub(super) fn fetch(&self, range: Range<u64>) -> std::result::Result<Bytes, LakeError> {
+        match &self.sums {
             Some(sums) => sums.fetch(&range, |range| self.read(range)),
             None => self.read(range),
-        };
-        fetched.map_err(|failure| ParquetError::External(Box::new(failure)))
+        }
+    }
+
+    fn fetch_for_parquet(&self, range: Range<u64>) -> Result<Bytes> {
+        self.fetch(range)
+            .map_err(|failure| ParquetError::External(Box::new(failure)))
     }
 
     fn fetch_all(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let together = coalesce(ranges);
         let mut fetched = Vec::with_capacity(together.len());
         for range in &together {
-            fetched.push(self.fetch(range.clone())?);
+            fetched.push(self.fetch_for_parquet(range.clone())?);
         }
         let cut = |range| cut(&together, &fetched, range);
         Ok(ranges.iter().map(cut).collect())
@@ -82,7 +88,7 @@ impl RangedReader {
 // Lookups run on threads that may wait, so every future here is ready when it is made.
 impl AsyncFileReader for RangedReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
-        ready(self.fetch(range)).boxed()
+        ready(self.fetch_for_parquet(range)).boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {

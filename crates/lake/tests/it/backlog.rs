@@ -170,7 +170,7 @@ async fn maintenance_that_reads_for_long_holds_up_nothing() {
         async move { lake.run(stopped).await }
     });
     while !objects.arrived.load(Ordering::SeqCst) {
-        stage.clock.advance(Duration::from_secs(60));
+        stage.clock.advance(Duration::from_mins(1));
         tokio::task::yield_now().await;
     }
     // What arrives becomes visible and is committed, by the writer that runs beside.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 
-use super::{Disk, DiskError, DiskFile, DiskLock};
+use super::direct::DirectWriter;
+use super::{Disk, DiskError, DiskFile, DiskLock, write_rest};
 
 /// Most slices that one `pwritev` takes (Linux's IOV_MAX).
 const SLICES_PER_WRITE_MAX: usize = 1024;
@@ -38,6 +39,7 @@ impl Disk for RealDisk {
             .map_err(|error| failure("create", path, &error))?;
         Ok(Box::new(RealFile {
             file,
+            direct: DirectWriter::open(path),
             path: path.to_owned(),
         }))
     }
@@ -50,6 +52,7 @@ impl Disk for RealDisk {
             .map_err(|error| failure("open", path, &error))?;
         Ok(Box::new(RealFile {
             file,
+            direct: None,
             path: path.to_owned(),
         }))
     }
@@ -132,6 +135,8 @@ impl Disk for RealDisk {
 #[derive(Debug)]
 struct RealFile {
     file: File,
+    /// For whole blocks of a file that this process has created.
+    direct: Option<DirectWriter>,
     path: PathBuf,
 }
 
@@ -159,6 +164,22 @@ impl DiskFile for RealFile {
             ));
         }
         Ok(written)
+    }
+
+    fn write_all_vectored_at(
+        &self,
+        slices: &mut [IoSlice<'_>],
+        offset: u64,
+    ) -> Result<(), DiskError> {
+        let written = match &self.direct {
+            Some(direct) if DirectWriter::takes(slices, offset) => direct
+                .write(slices, offset)
+                .map_err(|error| failure("write", &self.path, &error))?,
+            _ => 0,
+        };
+        let mut rest = slices;
+        IoSlice::advance_slices(&mut rest, written);
+        write_rest(self, rest, offset + written as u64)
     }
 
     fn preallocate(&self, length: u64) -> Result<(), DiskError> {

@@ -196,6 +196,8 @@ pub struct LakeSettings {
     pub hot_interval: Duration,
     /// Reading from the log.
     pub read_bytes_max: usize,
+    /// Events that may wait before the tables take their share of the processors.
+    pub lag_events_max: u64,
     /// Commits.
     pub commit_interval: Duration,
     /// Rows that force a commit.
@@ -438,6 +440,8 @@ fn resolve_lake(layers: &Layers) -> LakeSettings {
     LakeSettings {
         hot_interval: layers.duration("lake", "hot_interval"),
         read_bytes_max: layers.bytes("lake", "read_bytes_max"),
+        lag_events_max: u64::try_from(layers.count("lake", "lag_events_max"))
+            .expect("the table's limit fits"),
         commit_interval: layers.duration("lake", "commit_interval"),
         commit_rows_max: u64::try_from(layers.count("lake", "commit_rows_max"))
             .expect("the table's limit fits"),

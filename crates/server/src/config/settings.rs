@@ -212,6 +212,8 @@ pub const SETTINGS: &[Setting] = &[
         "Longest wait of an acknowledged event before it is made visible."),
     row("lake", "read_bytes_max", Kind::Size(64 * KIB, GIB), "32MiB",
         "Bytes of events read from the log at once; more than that waiting means that the lake lags."),
+    row("lake", "lag_events_max", Kind::Count(0, 1_000_000_000_000), "10000000",
+        "Acknowledged events that may wait for the tables while requests keep the processors busy; beyond it the tables take an equal share. While fewer wait, requests come first."),
     row("lake", "commit_interval", Kind::Duration(100, HOUR), "60s",
         "How often visible events are committed to the tables as Parquet files."),
     row("lake", "commit_rows_max", Kind::Count(1, 10_000_000), "500000",

@@ -11,7 +11,10 @@ use crate::connection::{Call, Target};
 use crate::corpus::{Batch, batches};
 use crate::{Options, latency};
 
-const HEADERS: &[(&str, &str)] = &[("content-type", "application/x-ndjson")];
+pub(crate) const HEADERS: &[(&str, &str)] = &[("content-type", "application/x-ndjson")];
+
+/// Batches that are kept in memory: enough that none is in the processor's cache when it comes again.
+const BATCHES_MAX: usize = 512;
 
 /// What one connection saw.
 #[derive(Debug, Default)]
@@ -24,27 +27,30 @@ struct Tally {
 
 pub(crate) fn run(target: &Target, options: &Options) -> Result<Value> {
     let seconds = options.number("seconds", 60)?;
-    let connections = options.number("connections", 4)?;
+    let connections = usize::try_from(options.number("connections", 8)?)?;
     let rate = options.number("rate", u64::MAX)?;
     let events_per_batch = usize::try_from(options.number("batch", 500)?)?;
-    let templates = batches(options.text("events")?, events_per_batch)?;
+    let templates = batches(options.text("events")?, events_per_batch, BATCHES_MAX)?;
     let body_bytes: usize = templates.iter().map(|batch| batch.body.len()).sum();
     let event_bytes = body_bytes / (templates.len() * events_per_batch);
+    let times_now = options.is("times", "now");
     let serial = AtomicU64::new(0);
+    let shares = shares(templates, connections);
     let began = target.clock().monotonic();
     let end = began + Duration::from_secs(seconds);
     let tallies = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..connections)
-            .map(|_| {
+        let workers: Vec<_> = shares
+            .into_iter()
+            .map(|share| {
                 let worker = Worker {
                     target,
                     serial: &serial,
                     began,
                     end,
                     rate,
+                    times_now,
                 };
-                let templates = templates.clone();
-                scope.spawn(move || worker.send(templates))
+                scope.spawn(move || worker.send(share))
             })
             .collect();
         workers
@@ -80,6 +86,16 @@ pub(crate) fn run(target: &Target, options: &Options) -> Result<Value> {
     }))
 }
 
+/// Deals the batches out, so that each connection patches its own in place.
+fn shares(templates: Vec<Batch>, connections: usize) -> Vec<Vec<Batch>> {
+    let count = connections.clamp(1, templates.len());
+    let mut shares: Vec<Vec<Batch>> = (0..count).map(|_| Vec::new()).collect();
+    for (index, batch) in templates.into_iter().enumerate() {
+        shares[index % count].push(batch);
+    }
+    shares
+}
+
 struct Worker<'a> {
     target: &'a Target,
     serial: &'a AtomicU64,
@@ -87,6 +103,8 @@ struct Worker<'a> {
     end: Duration,
     /// Events per second over all connections.
     rate: u64,
+    /// Events happen when they are sent; otherwise when the corpus says.
+    times_now: bool,
 }
 
 impl Worker<'_> {
@@ -95,13 +113,17 @@ impl Worker<'_> {
         let mut connection = self.target.connect()?;
         let mut tally = Tally::default();
         let run = u64::try_from(clock.now_ms()).context("the clock is before 1970")? & 0xffff_ffff;
-        while clock.monotonic() < self.end {
+        let count = templates.len();
+        for index in (0..count).cycle() {
+            if clock.monotonic() >= self.end {
+                break;
+            }
             let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-            let index = usize::try_from(serial).context("too many batches")? % templates.len();
             let batch = &mut templates[index];
             let events = u64::try_from(batch.events()).context("too many events")?;
             self.keep_rate(serial * events);
-            batch.renew(run, serial);
+            let times = self.times_now.then(|| clock.now_ms());
+            batch.renew(run, serial, times)?;
             let call = Call {
                 path: "/events",
                 service: "cloudtrail-data",

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::connection::{Call, Target};
 use crate::{Options, latency};
 
-const HEADERS: &[(&str, &str)] = &[
+pub(crate) const HEADERS: &[(&str, &str)] = &[
     ("content-type", "application/x-amz-json-1.1"),
     ("x-amz-target", "CloudTrail_20131101.LookupEvents"),
 ];

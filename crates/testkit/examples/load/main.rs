@@ -8,6 +8,7 @@ mod corpus;
 mod ingest;
 mod latency;
 mod lookup;
+mod visibility;
 
 use std::collections::BTreeMap;
 
@@ -16,8 +17,9 @@ use anyhow::{Context, Result, bail};
 use connection::Target;
 
 const USAGE: &str = "\
-load ingest --endpoint HOST:PORT --credentials FILE --events FILE [--seconds 60] [--connections 4]
-            [--batch 500] [--rate EVENTS_PER_SECOND]
+load ingest --endpoint HOST:PORT --credentials FILE --events FILE [--seconds 60] [--connections 8]
+            [--batch 500] [--rate EVENTS_PER_SECOND] [--times now]
+load visibility, with the same options: how long acknowledged events take to show meanwhile
 load lookup --endpoint HOST:PORT --credentials FILE --questions FILE [--repeat 200]";
 
 fn main() -> Result<()> {
@@ -27,6 +29,7 @@ fn main() -> Result<()> {
     let target = Target::new(options.text("endpoint")?, options.text("credentials")?)?;
     let figures = match command.as_str() {
         "ingest" => ingest::run(&target, &options)?,
+        "visibility" => visibility::run(&target, &options)?,
         "lookup" => lookup::run(&target, &options)?,
         _ => bail!("unknown command {command:?}\n{USAGE}"),
     };
@@ -57,6 +60,10 @@ impl Options {
             .get(name)
             .map(String::as_str)
             .with_context(|| format!("--{name} is missing"))
+    }
+
+    fn is(&self, name: &str, value: &str) -> bool {
+        self.0.get(name).is_some_and(|given| given == value)
     }
 
     fn number(&self, name: &str, default: u64) -> Result<u64> {
