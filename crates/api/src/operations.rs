@@ -51,6 +51,14 @@ pub struct Operation {
     pub output: &'static Shape,
 }
 
+impl Operation {
+    /// Whether it changes configuration, so that its event and its effect must be committed together. What the data
+    /// plane takes in is no configuration.
+    pub fn is_change(&self) -> bool {
+        !self.read_only && self.recording.class == EventClass::Management
+    }
+}
+
 /// One of the two APIs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Service {

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use cairn_platform::Clock;
@@ -37,6 +37,7 @@ pub struct Catalog {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity_version: Arc<AtomicU64>,
     pub(crate) identity_cache: IdentityCache,
+    pub(crate) changes_waiting: AtomicUsize,
     /// Held for its lock, which keeps other processes out until this one ends (R7).
     _lock: File,
 }
@@ -63,6 +64,7 @@ impl Catalog {
             clock,
             identity_version: Arc::default(),
             identity_cache: IdentityCache::default(),
+            changes_waiting: AtomicUsize::new(0),
             _lock: lock,
         };
         catalog.load_identity_version().await?;

@@ -2,7 +2,7 @@
 //! at all (R21).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use cairn_platform::UnixMillis;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
@@ -28,17 +28,24 @@ pub struct ReadTransaction {
 impl Catalog {
     /// Begins a mutation; waits for the one before it.
     pub async fn begin(&self) -> Result<WriteTransaction, CatalogError> {
+        let waiting = Waiting::new(&self.changes_waiting);
         let inner = self
             .writer
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(CatalogError::while_("beginning a mutation"))?;
+        drop(waiting);
         Ok(WriteTransaction {
             inner,
             now_ms: self.clock.now_ms(),
             identities_changed: false,
             identity_version: Arc::clone(&self.identity_version),
         })
+    }
+
+    /// How many mutations wait for the one before them.
+    pub fn changes_waiting(&self) -> usize {
+        self.changes_waiting.load(Ordering::Acquire)
     }
 
     /// Begins reading.
@@ -91,6 +98,22 @@ impl WriteTransaction {
         drop(told);
         committed.map_err(CatalogError::while_(during))?;
         Ok(())
+    }
+}
+
+/// Counts one that waits, for as long as it does.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Release);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
     }
 }
 

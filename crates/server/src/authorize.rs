@@ -9,7 +9,9 @@ use cairn_access::policy::{
     evaluate, managed_by_arn,
 };
 use cairn_access::{Principal, UserSession};
-use cairn_catalog::identity::{Account, SnapshotPolicy};
+use cairn_catalog::identity::{
+    AccessKey, Account, IdentitySnapshot, ReadIdentities, SnapshotPolicy,
+};
 use cairn_catalog::{Catalog, CatalogError};
 use cairn_model::AccountId;
 
@@ -123,24 +125,49 @@ impl Authorizer {
         region: &str,
     ) -> Result<Grants, CatalogError> {
         let held = self.held_by(&caller.principal).await?;
-        let mut keys = ContextKeys::of_call(&caller.principal, &call.policy_facts(region));
-        let held_tags = held
-            .tags
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()));
-        keys.set_tags("aws:PrincipalTag", held_tags);
-        let mut session = None;
-        if let Some(facts) = &caller.session {
-            keys.set_tags("aws:PrincipalTag", borrowed(&facts.tags));
-            let documents = sts::session_policy_documents(&self.catalog, facts).await?;
-            session = documents.as_deref().map(SessionPolicies::read);
+        let mut documents = None;
+        if let Some(facts) = caller.session.as_deref().filter(|facts| facts.is_limited()) {
+            let mut transaction = self.catalog.read().await?;
+            documents = sts::session_policy_documents(&mut transaction, facts).await?;
         }
-        Ok(Grants {
-            principal: caller.principal.clone(),
-            held,
-            session,
-            keys,
-        })
+        Ok(Grants::new(call, caller, region, (held, documents)))
+    }
+
+    /// What applies to `caller` in this call as a transaction sees it, whatever is remembered: a change
+    /// is decided by what is true when it is committed. None if the credentials that signed the call are
+    /// good for nothing any more.
+    pub(crate) async fn grants_within(
+        call: &Call,
+        caller: &Caller,
+        region: &str,
+        identities: &mut dyn ReadIdentities,
+    ) -> Result<Option<Grants>, CatalogError> {
+        let mut view = identities.view(caller.account);
+        let account = view.account_facts().await?;
+        if !account.is_some_and(|account| account.enabled) {
+            return Ok(None);
+        }
+        let identity_id = identity_of(&caller.principal).map(|(_, id)| id);
+        if caller.session.is_none() {
+            let key = view.access_key(&caller.access_key_id).await?;
+            let is_good = |key: &AccessKey| key.active && key.user_id.as_deref() == identity_id;
+            if !key.as_ref().is_some_and(is_good) {
+                return Ok(None);
+            }
+        }
+        let held = match identity_id {
+            None => HeldPolicies::default(),
+            Some(id) => match view.snapshot(id).await? {
+                Some(snapshot) => HeldPolicies::of(&snapshot),
+                None => return Ok(None),
+            },
+        };
+        let mut documents = None;
+        if let Some(facts) = &caller.session {
+            documents = sts::session_policy_documents(identities, facts).await?;
+        }
+        let granted = (Arc::new(held), documents);
+        Ok(Some(Grants::new(call, caller, region, granted)))
     }
 
     /// Every account, as of the current version of the identities.
@@ -158,12 +185,8 @@ impl Authorizer {
     }
 
     async fn held_by(&self, principal: &Principal) -> Result<Arc<HeldPolicies>, CatalogError> {
-        let (account, id) = match principal {
-            Principal::User(user) | Principal::UserSession(UserSession { user, .. }) => {
-                (user.account, &user.id)
-            }
-            Principal::RoleSession(session) => (session.account, &session.role_id),
-            Principal::Root { .. } | Principal::Service { .. } => return Ok(Arc::default()),
+        let Some((account, id)) = identity_of(principal) else {
+            return Ok(Arc::default());
         };
         let version = self.catalog.identity_version();
         if let Some(held) = self.at(version).held.get(id) {
@@ -171,27 +194,13 @@ impl Authorizer {
         }
         // An identity that is gone holds nothing, so it may do nothing.
         let snapshot = self.catalog.identity_snapshot(account, id).await?;
-        let held = Arc::new(snapshot.map_or_else(HeldPolicies::default, |snapshot| {
-            let mut held = HeldPolicies {
-                tags: snapshot
-                    .tags
-                    .iter()
-                    .map(|tag| (tag.key.clone(), tag.value.clone()))
-                    .collect(),
-                ..HeldPolicies::default()
-            };
-            for policy in &snapshot.policies {
-                let document = held.read(policy);
-                held.identity.extend(document);
-            }
-            if let Some(boundary) = &snapshot.boundary {
-                held.boundary = held.read(boundary);
-            }
-            held
-        }));
+        let held = snapshot.map_or_else(HeldPolicies::default, |snapshot| {
+            HeldPolicies::of(&snapshot)
+        });
+        let held = Arc::new(held);
         let mut cache = self.at(version);
         if cache.version == version {
-            cache.held.insert(id.clone(), Arc::clone(&held));
+            cache.held.insert(id.to_owned(), Arc::clone(&held));
         }
         Ok(held)
     }
@@ -209,7 +218,36 @@ impl Authorizer {
     }
 }
 
+/// The user or role whose policies apply; none for those who have none of their own.
+fn identity_of(principal: &Principal) -> Option<(AccountId, &str)> {
+    match principal {
+        Principal::User(user) | Principal::UserSession(UserSession { user, .. }) => {
+            Some((user.account, &user.id))
+        }
+        Principal::RoleSession(session) => Some((session.account, &session.role_id)),
+        Principal::Root { .. } | Principal::Service { .. } => None,
+    }
+}
+
 impl HeldPolicies {
+    fn of(snapshot: &IdentitySnapshot) -> Self {
+        let tags = snapshot.tags.iter();
+        let mut held = Self {
+            tags: tags
+                .map(|tag| (tag.key.clone(), tag.value.clone()))
+                .collect(),
+            ..Self::default()
+        };
+        for policy in &snapshot.policies {
+            let document = held.read(policy);
+            held.identity.extend(document);
+        }
+        if let Some(boundary) = &snapshot.boundary {
+            held.boundary = held.read(boundary);
+        }
+        held
+    }
+
     fn read(&mut self, policy: &SnapshotPolicy) -> Option<Held> {
         let held = match policy {
             SnapshotPolicy::AwsManaged { arn } => {
@@ -226,6 +264,26 @@ impl HeldPolicies {
 }
 
 impl Grants {
+    /// From the policies of the caller and the documents that limit its session.
+    fn new(
+        call: &Call,
+        caller: &Caller,
+        region: &str,
+        (held, session_documents): (Arc<HeldPolicies>, Option<Vec<String>>),
+    ) -> Self {
+        let mut keys = ContextKeys::of_call(&caller.principal, &call.policy_facts(region));
+        keys.set_tags("aws:PrincipalTag", borrowed(&held.tags));
+        if let Some(facts) = &caller.session {
+            keys.set_tags("aws:PrincipalTag", borrowed(&facts.tags));
+        }
+        Self {
+            principal: caller.principal.clone(),
+            held,
+            session: session_documents.as_deref().map(SessionPolicies::read),
+            keys,
+        }
+    }
+
     /// Decides; `Err` is the message that the refused caller sees.
     pub(crate) fn decide(&self, question: &Question<'_>) -> Result<(), String> {
         if sabotage::skips_authorization(question.action) {

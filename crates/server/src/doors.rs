@@ -15,7 +15,7 @@ mod waiting_room;
 pub(crate) use call_record::{CallRecord, RecordIds, RecordedArn, RecordedResource, ServiceEvent};
 pub(crate) use deduplication::{Deduplication, READER as DEDUPLICATION_READER};
 pub(crate) use outbox::{Fate, Outbox};
-pub(crate) use parameters::request_parameters;
+pub(crate) use parameters::recorded_members;
 pub(crate) use put_events::{
     Batch, BatchFault, BatchLimits, BatchReader, BatchReport, Conflict, Forbidden, read_batch,
 };

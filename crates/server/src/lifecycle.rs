@@ -307,7 +307,7 @@ fn open_error(part: &'static str, error: &dyn std::error::Error) -> StartError {
 }
 
 /// The opened parts, from which the server is put together.
-struct Parts {
+pub(crate) struct Parts {
     config: Arc<Config>,
     world: Arc<World>,
     clock: Arc<dyn Clock>,
@@ -321,7 +321,7 @@ struct Parts {
 
 impl Parts {
     /// Opens everything, in the order in which one part needs the other.
-    async fn open(
+    pub(crate) async fn open(
         config: Arc<Config>,
         surroundings: Surroundings,
         (address, bucket_address): (SocketAddr, SocketAddr),
@@ -377,7 +377,7 @@ impl Parts {
         })
     }
 
-    fn server(self, connections: ConnectionCount) -> Server {
+    pub(crate) fn server(self, connections: ConnectionCount) -> Server {
         let Self {
             config,
             world,
@@ -400,7 +400,7 @@ impl Parts {
         Server {
             authenticator: Arc::new(Authenticator::new(Arc::clone(&world), regions)),
             authorizer: Arc::new(Authorizer::new(Arc::clone(&world.catalog))),
-            operations: Operations { lookup_events },
+            operations: Box::new(Operations { lookup_events }),
             bodies: BodyBudget::new(config.http.in_flight_bytes_max),
             waiting_room: Arc::default(),
             parsing: Arc::new(Semaphore::new(config.ingest.parallel_batches_max)),

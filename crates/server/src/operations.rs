@@ -5,10 +5,14 @@ pub(crate) mod page_token;
 
 pub(crate) use lookup_events::LookupEvents;
 
+use std::fmt;
+
+use async_trait::async_trait;
 use cairn_api::{ApiError, Operation, OperationId as Id, Protocol};
 use cairn_model::Region;
 use serde_json::Value;
 
+use crate::pipeline::Work;
 use crate::query_protocol::Caller;
 
 /// What an operation works with.
@@ -26,10 +30,47 @@ pub(crate) struct Operations {
     pub(crate) lookup_events: LookupEvents,
 }
 
+/// Runs operations. A trait, so that tests of the pipeline can bring operations of their own.
+#[async_trait]
+pub(crate) trait Dispatch: Send + Sync + fmt::Debug {
+    /// False for an operation that answers `UnsupportedOperationException`.
+    fn is_built(&self, operation: &Operation) -> bool;
+
+    /// Runs an operation; its answer is the body as the protocol wants it. What changes the catalog gets
+    /// the transaction that its effect belongs into.
+    async fn run(
+        &self,
+        operation: &Operation,
+        request: Request<'_>,
+        work: Work<'_>,
+    ) -> Result<Vec<u8>, ApiError>;
+}
+
+#[async_trait]
+impl Dispatch for Operations {
+    fn is_built(&self, operation: &Operation) -> bool {
+        operation.built
+    }
+
+    async fn run(
+        &self,
+        operation: &Operation,
+        request: Request<'_>,
+        work: Work<'_>,
+    ) -> Result<Vec<u8>, ApiError> {
+        // A change outside of a transaction would be a change without its event (R21).
+        let in_transaction = matches!(work, Work::Change(_));
+        assert!(
+            !operation.built || operation.is_change() == in_transaction,
+            "a change has a transaction, all else has none"
+        );
+        self.answer(operation, request).await
+    }
+}
+
 #[deny(clippy::wildcard_enum_match_arm)]
 impl Operations {
-    /// Runs an operation; its answer is the body as the protocol wants it.
-    pub(crate) async fn run(
+    async fn answer(
         &self,
         operation: &Operation,
         request: Request<'_>,

@@ -5,10 +5,12 @@ mod call;
 mod events_call;
 mod json_calls;
 mod open_routes;
+mod own_call;
 mod query_calls;
 pub(crate) mod recording;
 
 pub(crate) use call::Call;
+pub(crate) use own_call::Work;
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,7 +38,7 @@ use crate::http::{
     Answer, BodyBudget, BodyError, ConnectionFacts, Handler, HeldBody, ResponseBody, check_head,
 };
 use crate::metrics::{CallLabels, Metrics, signed};
-use crate::operations::Operations;
+use crate::operations::Dispatch;
 use crate::query_protocol::{Caller, World, error_xml};
 
 /// The path of the ingest door.
@@ -56,7 +58,7 @@ pub(crate) struct Server {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) authorizer: Arc<Authorizer>,
-    pub(crate) operations: Operations,
+    pub(crate) operations: Box<dyn Dispatch>,
     pub(crate) doors: Arc<Doors>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) waiting_room: Arc<WaitingRoom>,

@@ -8,8 +8,8 @@ pub struct Recording {
     /// Members of request or answer, as paths of names joined by dots, whose values are replaced before they are
     /// recorded, and that no message repeats.
     pub sensitive: &'static [&'static str],
-    /// The type under which `resources` lists the resource that the call was authorized on; nothing for calls
-    /// without `resources`.
+    /// The type under which `resources` lists the resource that the call was authorized on. Management events of
+    /// CloudTrail's own operations list none, in AWS's log files neither.
     pub resource_type: Option<ResourceType>,
 }
 

@@ -36,7 +36,7 @@ const fn row(
         recording: Recording {
             class: EventClass::Management,
             sensitive: &[],
-            resource_type: resource_type(resource),
+            resource_type: None,
         },
         errors: contract.errors,
         idempotent: contract.idempotent,
@@ -61,26 +61,6 @@ const fn write(
     resource: ResourceRule,
 ) -> Operation {
     row(contract, false, iam_action, resource)
-}
-
-/// The one type that a rule's resources can have.
-const fn resource_type(resource: ResourceRule) -> Option<ResourceType> {
-    match resource {
-        ResourceRule::Trail(_) => Some(ResourceType::Trail),
-        ResourceRule::Channel(_) => Some(ResourceType::Channel),
-        ResourceRule::Dashboard(_) => Some(ResourceType::Dashboard),
-        ResourceRule::EventDataStore(_)
-        | ResourceRule::EventDataStores(_)
-        | ResourceRule::StoreOfQuery(_)
-        | ResourceRule::StoresOfStatement(_)
-        | ResourceRule::StoresOfDashboard(_)
-        | ResourceRule::StoresOfWidgets(_) => Some(ResourceType::EventDataStore),
-        ResourceRule::Any
-        | ResourceRule::TrailOrEventDataStore(..)
-        | ResourceRule::Arn(_)
-        | ResourceRule::Arns(_)
-        | ResourceRule::Verbatim(_) => None,
-    }
 }
 
 const fn always_anywhere(action: &'static str) -> Dependency {

@@ -102,7 +102,7 @@ impl Catalog {
         let mut transaction = self.read().await?;
         let read = transaction
             .identities(account)
-            .snapshot(identity_id, version)
+            .snapshot(identity_id)
             .await?;
         let Some(snapshot) = read else {
             return Ok(None);

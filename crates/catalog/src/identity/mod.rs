@@ -29,4 +29,4 @@ pub use quotas::{
 };
 pub use snapshot::{CredentialRecord, IdentitySnapshot, SnapshotPolicy};
 pub use tags::Tag;
-pub use view::{Edit, View};
+pub use view::{Edit, ReadIdentities, View};

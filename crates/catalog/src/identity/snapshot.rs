@@ -49,8 +49,6 @@ impl std::fmt::Debug for CredentialRecord {
 /// Everything that decides what a user or role may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentitySnapshot {
-    /// The version of the identities that this was read at, or before.
-    pub version: u64,
     /// The account that it belongs to.
     pub account: Account,
     /// The user or role.
@@ -126,10 +124,10 @@ impl ReadTransaction {
 }
 
 impl View<'_> {
-    pub(crate) async fn snapshot(
+    /// Everything that decides what a user or role may do; none if there is no such identity.
+    pub async fn snapshot(
         &mut self,
         identity_id: &str,
-        version: u64,
     ) -> Result<Option<IdentitySnapshot>, CatalogError> {
         let Some(identity) = self.identity_by_id(identity_id).await? else {
             return Ok(None);
@@ -147,7 +145,6 @@ impl View<'_> {
         };
         let tags = self.tags(identity_id).await?;
         Ok(Some(IdentitySnapshot {
-            version,
             account,
             identity,
             tags,

@@ -51,6 +51,27 @@ impl DerefMut for Edit<'_> {
     }
 }
 
+/// A transaction in which identities can be read.
+pub trait ReadIdentities: Send {
+    /// The identities of `account`.
+    fn view(&mut self, account: AccountId) -> View<'_>;
+}
+
+impl ReadIdentities for ReadTransaction {
+    fn view(&mut self, account: AccountId) -> View<'_> {
+        self.identities(account)
+    }
+}
+
+impl ReadIdentities for WriteTransaction {
+    fn view(&mut self, account: AccountId) -> View<'_> {
+        View {
+            connection: self.connection(),
+            account,
+        }
+    }
+}
+
 impl ReadTransaction {
     /// The identities of `account`.
     pub fn identities(&mut self, account: AccountId) -> View<'_> {

@@ -52,7 +52,11 @@ impl BucketGate {
         let server = &self.server;
         let now_ms = server.clock.now_ms();
         let call = &visitor.arrival.call;
-        let mut events = recording::events(&server.doors, now_ms, call, &visitor.caller, &happened);
+        let events = recording::events(&server.doors, now_ms, call, &visitor.caller, &happened);
+        // Nothing to append counts as not recorded, so the request is refused.
+        let Ok(mut events) = events else {
+            return Vec::new();
+        };
         if let Some((code, _)) = error.filter(|(code, _)| is_refusal(code)) {
             events.extend(self.refusal(visitor, access, code));
         }

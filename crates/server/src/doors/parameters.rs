@@ -10,8 +10,8 @@ use crate::recorded_time::TimeForm;
 /// SEC-022: what stands in the place of secret material.
 const REMOVED: &str = "<sensitiveDataRemoved>";
 
-/// The request's parameters as they are recorded; null when there are none (REC-023).
-pub(crate) fn request_parameters(shape: &Shape, input: &Value, sensitive: &[&str]) -> Value {
+/// The members of a request or an answer as they are recorded; null when there are none (REC-023).
+pub(crate) fn recorded_members(shape: &Shape, input: &Value, sensitive: &[&str]) -> Value {
     let recorded = convert(shape, input, &mut Vec::new(), sensitive);
     match recorded {
         Value::Object(members) if members.is_empty() => Value::Null,
@@ -87,7 +87,7 @@ mod tests {
     fn parameters_are_named_in_lower_camel_case() {
         let operation = find(Service::CloudTrail, "LookupEvents").expect("it is in the table");
         let check = |input: Value, expected: Value| {
-            assert_eq!(request_parameters(operation.input, &input, &[]), expected);
+            assert_eq!(recorded_members(operation.input, &input, &[]), expected);
         };
         check(json!({}), Value::Null);
         check(
@@ -112,7 +112,7 @@ mod tests {
         let operation = find(Service::CloudTrail, "LookupEvents").expect("it is in the table");
         let input = json!({"NextToken": "canary", "MaxResults": 1});
         assert_eq!(
-            request_parameters(operation.input, &input, &["NextToken"]),
+            recorded_members(operation.input, &input, &["NextToken"]),
             json!({"nextToken": REMOVED, "maxResults": 1}),
         );
     }

@@ -1,8 +1,7 @@
 //! What an IAM call is authorized on. Resources are named by their true ARNs, paths included, so the
 //! identity is looked up first; one that does not exist is named as if it had no path.
 
-use cairn_catalog::ReadTransaction;
-use cairn_catalog::identity::{Identity, IdentityKind, Tag, View};
+use cairn_catalog::identity::{Identity, IdentityKind, ReadIdentities, Tag, View};
 use cairn_model::AccountId;
 
 use super::subject::name_parameter;
@@ -15,10 +14,10 @@ pub(crate) async fn authorization_targets(
     operation: &'static QueryOperation,
     input: &QueryInput,
     caller: &Caller,
-    transaction: &mut ReadTransaction,
+    identities: &mut dyn ReadIdentities,
 ) -> Result<Vec<AuthorizationTarget>, QueryError> {
     let account = caller.account;
-    let mut view = transaction.identities(account);
+    let mut view = identities.view(account);
     let subject = subject_of(operation.resource, input, caller, &mut view).await?;
     let mut keys = Vec::new();
     for tag in &subject.tags {

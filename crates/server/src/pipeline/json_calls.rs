@@ -1,28 +1,33 @@
-//! Calls in AWS JSON and REST-JSON: parse, validate, authorize, handle, record, answer.
+//! Calls in AWS JSON and REST-JSON: parse and validate, then the way of all own calls.
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use cairn_access::policy::ContextKeys;
 use cairn_api::authorization::{Resource, Scope, condition_keys, targets};
 use cairn_api::operations::{EventClass, route_rest};
 use cairn_api::shape::Location;
 use cairn_api::{ApiError, ErrorCode, Operation, Service};
-use cairn_model::Region;
+use cairn_catalog::CatalogError;
+use cairn_catalog::identity::ReadIdentities;
+use cairn_eventlog::AppendError;
+use cairn_model::{AccountId, Region};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::recording::{self, Happened};
-use super::{Call, Server, failure, internal};
-use crate::authorize::Question;
-use crate::doors::request_parameters;
+use super::own_call::{About, CallError, Context, Done, OwnCall, Work};
+use super::{Call, Server, failure};
+use crate::doors::{RecordedResource, recorded_members};
 use crate::http::Answer;
 use crate::metrics::CallLabels;
 use crate::operations::Request;
-use crate::query_protocol::Caller;
+use crate::query_protocol::{AuthorizationTarget, Caller};
 
-/// What a call came to.
-struct Done {
+/// A call whose request is valid.
+struct JsonCall<'a> {
+    context: Context<'a>,
+    operation: &'static Operation,
+    input: Value,
+    /// As they are recorded.
     request_parameters: Value,
-    outcome: Result<Vec<u8>, ApiError>,
 }
 
 /// Answers a call to the CloudTrail or CloudTrail Data API.
@@ -33,25 +38,29 @@ pub(super) async fn answer(
     region: &Region,
     (service, body): (Service, Bytes),
 ) -> (Answer, CallLabels, &'static str) {
+    let context = Context {
+        server,
+        call,
+        caller,
+        region,
+    };
+    let mut labels = CallLabels {
+        service: service.signing_name(),
+        operation: "unknown",
+    };
     let operation = match route(call, service) {
         Ok(operation) => operation,
-        Err(error) => {
-            let labels = CallLabels {
-                service: service.signing_name(),
-                operation: "unknown",
-            };
-            return (failure(call, &error), labels, error.code.name());
+        Err(error) => return (failure(call, &error), labels, error.code.name()),
+    };
+    labels.operation = operation.name;
+    let outcome = match read(context, operation, &body) {
+        Ok(json_call) => context.settle(&json_call).await,
+        Err((request_parameters, error)) => {
+            let about = about(operation, region.as_str(), request_parameters);
+            Err(context.refuse(about, error).await)
         }
     };
-    let labels = CallLabels {
-        service: service.signing_name(),
-        operation: operation.name,
-    };
-    let mut done = run(server, call, caller, region, (operation, &body)).await;
-    if let Err(error) = record(server, call, caller, region, (operation, &done)).await {
-        done.outcome = Err(error);
-    }
-    match done.outcome {
+    match outcome {
         Ok(body) => {
             let content_type = cairn_api::answer::content_type(call.protocol);
             let answer = Answer::new(http::StatusCode::OK, content_type, Bytes::from(body));
@@ -86,147 +95,208 @@ fn route(call: &Call, service: Service) -> Result<&'static Operation, ApiError> 
     }
 }
 
-async fn run(
-    server: &Server,
-    call: &Call,
-    caller: &Caller,
-    region: &Region,
-    (operation, body): (&'static Operation, &[u8]),
-) -> Done {
-    let refused = |outcome| Done {
-        request_parameters: Value::Null,
-        outcome: Err(outcome),
-    };
-    let mut input = match cairn_api::request::read_body(operation, body) {
-        Ok(input) => input,
-        Err(error) => return refused(error),
-    };
-    if operation
-        .input
-        .members()
-        .iter()
-        .any(|m| matches!(m.location, Location::Query(_)))
-    {
-        let parameters = match query_parameters(&call.query) {
-            Ok(parameters) => parameters,
-            Err(error) => return refused(error),
-        };
-        if let Err(error) =
-            cairn_api::request::add_query_members(operation, &parameters, &mut input)
-        {
-            return refused(error);
-        }
-    }
+/// Reads and validates a request; an error comes with the parameters to record.
+fn read<'a>(
+    context: Context<'a>,
+    operation: &'static Operation,
+    body: &[u8],
+) -> Result<JsonCall<'a>, (Value, ApiError)> {
+    let input =
+        read_input(operation, &context.call.query, body).map_err(|error| (Value::Null, error))?;
     let sensitive = operation.recording.sensitive;
-    let request_parameters = request_parameters(operation.input, &input, sensitive);
-    let outcome = decide_and_handle(server, call, caller, region, (operation, &input)).await;
-    Done {
+    let request_parameters = recorded_members(operation.input, &input, sensitive);
+    if let Err(error) = cairn_api::validate(operation, &input) {
+        return Err((request_parameters, error));
+    }
+    Ok(JsonCall {
+        context,
+        operation,
+        input,
         request_parameters,
-        outcome,
-    }
+    })
 }
 
-async fn decide_and_handle(
-    server: &Server,
-    call: &Call,
-    caller: &Caller,
-    region: &Region,
-    (operation, input): (&'static Operation, &Value),
-) -> Result<Vec<u8>, ApiError> {
-    cairn_api::validate(operation, input)?;
-    let grants = server
-        .authorizer
-        .grants(call, caller, region.as_str())
-        .await
-        .map_err(|error| internal(call, "authorizing", &error))?;
-    let scope = Scope {
-        account: caller.account,
-        region,
-    };
-    let mut keys = ContextKeys::new();
-    for (name, values) in condition_keys(operation, input) {
-        keys.set_all(&name, values);
+fn read_input(operation: &Operation, query: &str, body: &[u8]) -> Result<Value, ApiError> {
+    let mut input = cairn_api::request::read_body(operation, body)?;
+    let members = operation.input.members();
+    if members
+        .iter()
+        .any(|member| matches!(member.location, Location::Query(_)))
+    {
+        let parameters = query_parameters(query)?;
+        cairn_api::request::add_query_members(operation, &parameters, &mut input)?;
     }
-    for target in targets(operation, input, scope) {
-        let resource = match &target.resource {
-            Resource::Arn(arn) => arn.as_str(),
-            // No event data store, query or dashboard exists yet that a request could mean, so there
-            // is none to check on; `*` is the strictest question that can be asked.
-            Resource::Any | Resource::Stored(_) => "*",
-        };
-        let account = account_of(resource).unwrap_or(caller.account);
-        let question = Question {
-            action: target.action,
-            resource,
-            resource_account: account,
-            trust_policy: None,
-            keys: &keys,
-            resource_agrees: false,
-        };
-        grants
-            .decide(&question)
-            .map_err(|message| ApiError::new(ErrorCode::AccessDeniedException, message))?;
-    }
-    server
-        .operations
-        .run(
-            operation,
-            Request {
-                caller,
-                region,
-                input,
-            },
-        )
-        .await
+    Ok(input)
 }
 
-/// The account of an ARN, if it names one.
-fn account_of(arn: &str) -> Option<cairn_model::AccountId> {
-    arn.split(':').nth(4)?.parse().ok()
-}
-
-async fn record(
-    server: &Server,
-    call: &Call,
-    caller: &Caller,
-    region: &Region,
-    (operation, done): (&'static Operation, &Done),
-) -> Result<(), ApiError> {
-    let error = done.outcome.as_ref().err();
-    let name = error.map(|error| recorded_name(error.code));
-    let happened = Happened {
+fn about<'a>(operation: &Operation, region: &'a str, request_parameters: Value) -> About<'a> {
+    About {
         event_source: operation.service.event_source(),
         event_name: operation.name,
-        region: region.as_str(),
+        region,
         read_only: operation.read_only,
         category: match operation.recording.class {
             EventClass::Management => "Management",
             EventClass::Data => "Data",
         },
-        request_parameters: done.request_parameters.clone(),
-        response_elements: Value::Null,
-        additional_event_data: Value::Null,
+        request_parameters,
         resources: Vec::new(),
-        error: name.zip(error.map(|error| error.message.as_str())),
-        also_for: None,
-    };
-    let events = recording::events(
-        &server.doors,
-        server.clock.now_ms(),
-        call,
-        caller,
-        &happened,
-    );
-    recording::append(server, events)
-        .await
-        .map_err(|error| server.not_recorded(call, &error))
+    }
 }
 
-/// CloudTrail writes refusals of authorization without their suffix.
-fn recorded_name(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::AccessDeniedException => "AccessDenied",
-        code => code.name(),
+impl JsonCall<'_> {
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            account: self.context.caller.account,
+            region: self.context.region,
+        }
+    }
+
+    /// The resources that the call is authorized on, if records of its operation list them.
+    fn resources(&self) -> Vec<RecordedResource> {
+        let Some(kind) = self.operation.recording.resource_type else {
+            return Vec::new();
+        };
+        let of_operation = targets(self.operation, &self.input, self.scope());
+        let of_operation = of_operation
+            .into_iter()
+            .filter(|target| target.action == self.operation.iam_action);
+        let named = of_operation.filter_map(|target| match target.resource {
+            Resource::Arn(arn) => Some(arn),
+            Resource::Any | Resource::Stored(_) => None,
+        });
+        named
+            .map(|arn| RecordedResource::new(self.account_of(&arn), kind.as_str(), arn))
+            .collect()
+    }
+
+    /// The account of an ARN; the caller's if it names none.
+    fn account_of(&self, arn: &str) -> AccountId {
+        let named = arn.split(':').nth(4).and_then(|text| text.parse().ok());
+        named.unwrap_or(self.context.caller.account)
+    }
+
+    fn is_data(&self) -> bool {
+        self.operation.recording.class == EventClass::Data
+    }
+}
+
+#[async_trait]
+impl OwnCall for JsonCall<'_> {
+    type Answer = Vec<u8>;
+    type Error = ApiError;
+
+    fn about(&self) -> About<'_> {
+        let region = self.context.region.as_str();
+        let mut about = about(self.operation, region, self.request_parameters.clone());
+        // A data event is selected by its resources, whether the call succeeds or not; management events
+        // of refused calls list none.
+        if self.is_data() {
+            about.resources = self.resources();
+        }
+        about
+    }
+
+    fn is_change(&self) -> bool {
+        let operations = &self.context.server.operations;
+        self.operation.is_change() && operations.is_built(self.operation)
+    }
+
+    async fn targets(
+        &self,
+        _identities: &mut dyn ReadIdentities,
+    ) -> Result<Vec<AuthorizationTarget>, ApiError> {
+        let keys = condition_keys(self.operation, &self.input);
+        let asked = targets(self.operation, &self.input, self.scope());
+        let asked = asked.into_iter().map(|target| {
+            let resource = match target.resource {
+                Resource::Arn(arn) => arn,
+                // No event data store, query or dashboard exists yet that a request could mean, so there
+                // is none to check on; `*` is the strictest question that can be asked.
+                Resource::Any | Resource::Stored(_) => "*".to_owned(),
+            };
+            AuthorizationTarget {
+                action: target.action.to_owned(),
+                resource_account: self.account_of(&resource),
+                resource,
+                resource_tags: Vec::new(),
+                request_tags: Vec::new(),
+                tag_keys: Vec::new(),
+                keys: keys.clone(),
+                trust_policy: None,
+            }
+        });
+        Ok(asked.collect())
+    }
+
+    async fn run(&self, work: Work<'_>) -> Result<Done<Vec<u8>>, ApiError> {
+        let request = Request {
+            caller: self.context.caller,
+            region: self.context.region,
+            input: &self.input,
+        };
+        let operations = &self.context.server.operations;
+        let answer = operations.run(self.operation, request, work).await?;
+        let resources = if self.is_data() {
+            Vec::new()
+        } else {
+            self.resources()
+        };
+        Ok(Done {
+            response_elements: response_elements(self.operation, &answer)?,
+            answer,
+            resources,
+            also_for: None,
+        })
+    }
+}
+
+/// REC-024: what a change has answered; null for reads and for answers without members.
+fn response_elements(operation: &Operation, answer: &[u8]) -> Result<Value, ApiError> {
+    if operation.read_only {
+        return Ok(Value::Null);
+    }
+    let output: Value = serde_json::from_slice(answer).map_err(|error| {
+        tracing::error!(error = %error, operation = operation.name, "an answer is not JSON");
+        ApiError::internal_failure()
+    })?;
+    let sensitive = operation.recording.sensitive;
+    Ok(recorded_members(operation.output, &output, sensitive))
+}
+
+impl CallError for ApiError {
+    /// CloudTrail writes refusals of authorization without their suffix.
+    fn recorded(&self) -> (&'static str, &str) {
+        let name = match self.code {
+            ErrorCode::AccessDeniedException => "AccessDenied",
+            code => code.name(),
+        };
+        (name, &self.message)
+    }
+
+    fn access_denied(message: String) -> Self {
+        Self::new(ErrorCode::AccessDeniedException, message)
+    }
+
+    fn internal() -> Self {
+        Self::internal_failure()
+    }
+
+    fn from_catalog(error: CatalogError) -> Self {
+        tracing::error!(error = %error, "the catalog failed");
+        if error.is_retryable() {
+            let message = "The request could not be completed. Try again later.";
+            return Self::new(ErrorCode::ServiceUnavailable, message);
+        }
+        Self::internal_failure()
+    }
+
+    fn not_recorded(context: Context<'_>, error: &AppendError) -> Self {
+        context.server.not_recorded(context.call, error)
+    }
+
+    fn recorded_later(message: &'static str) -> Self {
+        Self::new(ErrorCode::ServiceUnavailable, message)
     }
 }
 

@@ -82,6 +82,11 @@ pub(super) trait OwnCall: Sync {
     /// For the record.
     fn about(&self) -> About<'_>;
 
+    /// For the record of its refusal.
+    fn about_refusal(&self, _error: &Self::Error) -> About<'_> {
+        self.about()
+    }
+
     /// Whether it runs in a transaction.
     fn is_change(&self) -> bool;
 
@@ -142,7 +147,10 @@ impl Context<'_> {
         match settled {
             Ok(answer) => Ok(answer),
             Err(Stopped::NotRecorded(error)) => Err(error),
-            Err(Stopped::Refused(error)) => Err(self.refuse(own.about(), error).await),
+            Err(Stopped::Refused(error)) => {
+                let about = own.about_refusal(&error);
+                Err(self.refuse(about, error).await)
+            }
         }
     }
 
@@ -228,16 +236,13 @@ impl Context<'_> {
     ) -> Result<(), Stopped<C::Error>> {
         let targets = self.guarded(own.targets(transaction)).await?;
         let region = self.region.as_str();
-        let grants =
-            Authorizer::grants_within(self.call, self.caller, region, transaction).await;
-        match grants.map_err(Stopped::from_catalog)? {
-            Some(grants) => decide_all(&grants, &targets),
-            None => {
-                let message = "The security token included in the request is invalid.";
-                let error = C::Error::access_denied(message.to_owned());
-                Err(Stopped::Refused(error))
-            }
-        }
+        let grants = Authorizer::grants_within(self.call, self.caller, region, transaction).await;
+        let Some(grants) = grants.map_err(Stopped::from_catalog)? else {
+            let message = "The security token included in the request is invalid.";
+            let error = C::Error::access_denied(message.to_owned());
+            return Err(Stopped::Refused(error));
+        };
+        decide_all(&grants, &targets)
     }
 
     /// Runs a piece of an operation so that a panic in it becomes a recorded failure of this call, and
@@ -290,11 +295,14 @@ impl Context<'_> {
             response_elements: outcome
                 .as_ref()
                 .map_or(Value::Null, |said| said.response_elements.clone()),
+            additional_event_data: Value::Null,
             resources: about.resources,
             also_for: outcome.as_ref().ok().and_then(|said| said.also_for),
             error: outcome.err().map(CallError::recorded),
         };
-        recording::events(self, &happened).map_err(|_| E::internal())
+        let (doors, now_ms) = (&self.server.doors, self.server.clock.now_ms());
+        recording::events(doors, now_ms, self.call, self.caller, &happened)
+            .map_err(|_| E::internal())
     }
 }
 

@@ -1,40 +1,32 @@
-//! Calls to IAM and STS: parse, authorize, run, record, answer. A mutation, its event and the answer
-//! belong together: the event is committed with the effect, and the answer waits until the event log
-//! holds it (R21).
+//! Calls to IAM, STS and Cairn's own administration: read the form, then the way of all own calls.
 
-use std::time::Duration;
-
+use async_trait::async_trait;
 use bytes::Bytes;
-use cairn_catalog::{CatalogError, OutboxEntry, OutboxRecord};
-use cairn_eventlog::RecordKind;
+use cairn_catalog::CatalogError;
+use cairn_catalog::identity::ReadIdentities;
+use cairn_eventlog::AppendError;
 use cairn_model::Region;
 use http::StatusCode;
 use serde_json::Value;
 
-use super::recording::{self, Happened};
+use super::own_call::{About, CallError, Context, Done, OwnCall, Work};
 use super::{Call, Server};
-use crate::doors::{Fate, Outbox, Prepared, RecordedResource};
+use crate::doors::RecordedResource;
 use crate::http::Answer;
 use crate::metrics::CallLabels;
 use crate::query_protocol::{
-    Caller, QueryAnswer, QueryError, QueryErrorCode, QueryInput, QueryOperation, QueryRequest,
-    QueryService,
+    AuthorizationTarget, Caller, QueryAnswer, QueryError, QueryErrorCode, QueryInput,
+    QueryOperation, QueryRequest, QueryService,
 };
-use crate::sabotage;
 
-/// How long the answer to a mutation waits for the event log.
-const LOG_PATIENCE: Duration = Duration::from_secs(20);
-
-/// Who calls from where, for the functions below.
-#[derive(Clone, Copy)]
-struct Context<'a> {
-    server: &'a Server,
-    call: &'a Call,
-    caller: &'a Caller,
-    region: &'a Region,
+/// A call whose form is valid.
+struct QueryCall<'a> {
+    context: Context<'a>,
+    operation: &'static QueryOperation,
+    input: QueryInput,
 }
 
-/// Answers a call to IAM or STS.
+/// Answers a call to one of the services that speak the Query protocol.
 pub(super) async fn answer(
     server: &Server,
     call: &Call,
@@ -55,11 +47,20 @@ pub(super) async fn answer(
         operation: named.map_or("unknown", |operation| operation.name),
     };
     let outcome = match QueryRequest::parse(service, &body) {
-        Ok(request) => context.run(request.operation, &request.input).await,
+        Ok(QueryRequest { operation, input }) => {
+            let query_call = QueryCall {
+                context,
+                operation,
+                input,
+            };
+            let answered = context.settle(&query_call).await;
+            answered.map(|answer| answer.xml(operation, &call.request_id))
+        }
         Err(error) => match named {
             Some(operation) => {
                 let parameters = operation.parameters_of_refused(&body);
-                Err(context.refuse(operation, parameters, error).await)
+                let about = about(operation, region, parameters);
+                Err(context.refuse(about, error).await)
             }
             // Without a name there is nothing to record.
             None => Err(error),
@@ -99,224 +100,115 @@ fn form_of(call: &Call, body: Bytes) -> Bytes {
     Bytes::from(pairs.join("&"))
 }
 
-impl Context<'_> {
-    async fn run(
-        &self,
-        operation: &'static QueryOperation,
-        input: &QueryInput,
-    ) -> Result<String, QueryError> {
-        let parameters = operation.request_parameters(input);
-        if let Err(error) = self.authorize(operation, input).await {
-            return Err(self.refuse(operation, parameters, error).await);
-        }
-        let ran = if operation.is_write() {
-            self.write(operation, input, &parameters).await
-        } else {
-            self.read(operation, input, &parameters).await
-        };
-        match ran {
-            Ok(answer) => Ok(answer.xml(operation, &self.call.request_id)),
-            Err(Stopped::Refused(error)) => Err(self.refuse(operation, parameters, error).await),
-            Err(Stopped::NotRecorded(error)) => Err(error),
-        }
+fn about<'a>(
+    operation: &'static QueryOperation,
+    region: &'a Region,
+    request_parameters: Value,
+) -> About<'a> {
+    // SEC-019: global services are recorded in us-east-1, whatever Region was called.
+    let region = if operation.service.is_global() {
+        "us-east-1"
+    } else {
+        region.as_str()
+    };
+    About {
+        event_source: operation.service.event_source(),
+        event_name: operation.name,
+        region,
+        read_only: operation.read_only,
+        category: "Management",
+        request_parameters,
+        resources: Vec::new(),
+    }
+}
+
+#[async_trait]
+impl OwnCall for QueryCall<'_> {
+    type Answer = QueryAnswer;
+    type Error = QueryError;
+
+    fn about(&self) -> About<'_> {
+        let parameters = self.operation.request_parameters(&self.input);
+        about(self.operation, self.context.region, parameters)
     }
 
-    async fn authorize(
-        &self,
-        operation: &'static QueryOperation,
-        input: &QueryInput,
-    ) -> Result<(), QueryError> {
-        let Context {
-            server,
-            call,
-            caller,
-            region,
-        } = *self;
-        let catalog = &server.world.catalog;
-        let mut transaction = catalog.read().await.map_err(QueryError::from_catalog)?;
-        let targets = operation
-            .authorization_targets(input, caller, &mut transaction)
-            .await?;
-        drop(transaction);
-        let grants = server
-            .authorizer
-            .grants(call, caller, region.as_str())
-            .await
-            .map_err(QueryError::from_catalog)?;
-        for target in &targets {
-            grants
-                .decide_target(target)
-                .map_err(|message| QueryError::new(QueryErrorCode::AccessDenied, message))?;
-        }
-        Ok(())
+    fn about_refusal(&self, error: &QueryError) -> About<'_> {
+        let mut about = self.about();
+        let parameters = about.request_parameters.take();
+        about.request_parameters = self.operation.refused_parameters(parameters, error.code);
+        about
     }
 
-    async fn read(
-        &self,
-        operation: &'static QueryOperation,
-        input: &QueryInput,
-        parameters: &Value,
-    ) -> Result<QueryAnswer, Stopped> {
-        let world = &self.server.world;
-        let mut transaction = world.catalog.read().await.map_err(Stopped::from_catalog)?;
-        let answer = operation
-            .run_read(world, self.caller, input, &mut transaction)
-            .await
-            .map_err(Stopped::Refused)?;
-        drop(transaction);
-        let events = self.success_events(operation, parameters, &answer);
-        let appended = if operation.records_answer {
-            // What hands out credentials must leave a durable trace: its record cannot wait for room.
-            self.server.doors.append(events).await.map(drop)
-        } else {
-            recording::append(self.server, events).await
-        };
-        appended.map_err(|error| self.not_recorded(&error))?;
-        Ok(answer)
+    fn is_change(&self) -> bool {
+        self.operation.is_write()
     }
 
-    async fn write(
+    fn needs_durable_record(&self) -> bool {
+        self.operation.records_answer
+    }
+
+    async fn targets(
         &self,
-        operation: &'static QueryOperation,
-        input: &QueryInput,
-        parameters: &Value,
-    ) -> Result<QueryAnswer, Stopped> {
-        let world = &self.server.world;
-        let mut transaction = world.catalog.begin().await.map_err(Stopped::from_catalog)?;
-        let answer = operation
-            .run_write(world, self.caller, input, &mut transaction)
+        identities: &mut dyn ReadIdentities,
+    ) -> Result<Vec<AuthorizationTarget>, QueryError> {
+        let caller = self.context.caller;
+        self.operation
+            .authorization_targets(&self.input, caller, identities)
             .await
-            .map_err(Stopped::Refused)?;
-        let events = self.success_events(operation, parameters, &answer);
-        let entry = outbox_entry(events);
-        Outbox::check(&entry).map_err(|error| self.not_recorded(&error))?;
-        let id = transaction
-            .enqueue(entry.clone())
-            .await
-            .map_err(Stopped::from_catalog)?;
-        let committed = sabotage::loses_commit_answer(transaction.commit().await);
-        if let Err(error) = committed {
-            match self.server.outbox.fate_of(id, &entry).await {
-                Fate::Made => {}
-                Fate::NotMade => return Err(Stopped::from_catalog(error)),
-                // A record of a refusal might contradict the record of the change.
-                Fate::Unknown => return Err(Stopped::NotRecorded(QueryError::from_catalog(error))),
+    }
+
+    async fn run(&self, work: Work<'_>) -> Result<Done<QueryAnswer>, QueryError> {
+        let (world, caller) = (&self.context.server.world, self.context.caller);
+        let answer = match work {
+            Work::Read => {
+                let transaction = world.catalog.read().await;
+                let mut transaction = transaction.map_err(QueryError::from_catalog)?;
+                self.operation
+                    .run_read(world, caller, &self.input, &mut transaction)
+                    .await?
             }
-        }
-        if self.server.outbox.wait_for(id, LOG_PATIENCE).await {
-            return Ok(answer);
-        }
-        self.server.metrics.calls_not_recorded.inc();
-        let message =
-            "The change was made but is not recorded yet. It will be; check before you repeat it.";
-        let error = QueryError::new(QueryErrorCode::ServiceUnavailable, message);
-        Err(Stopped::NotRecorded(error))
-    }
-
-    /// Records a refusal and hands the error back, or the error of recording it.
-    async fn refuse(
-        &self,
-        operation: &'static QueryOperation,
-        parameters: Value,
-        error: QueryError,
-    ) -> QueryError {
-        let parameters = operation.refused_parameters(parameters, error.code);
-        let refused = Some((error.recorded_code(), error.message.as_str()));
-        let events = self.events(operation, parameters, Value::Null, refused, None);
-        match recording::append(self.server, events).await {
-            Ok(()) => error,
-            Err(append) => match self.not_recorded(&append) {
-                Stopped::Refused(error) | Stopped::NotRecorded(error) => error,
-            },
-        }
-    }
-
-    fn success_events(
-        &self,
-        operation: &'static QueryOperation,
-        parameters: &Value,
-        answer: &QueryAnswer,
-    ) -> Vec<Prepared> {
-        let response = answer.response_elements(operation);
-        self.events(operation, parameters.clone(), response, None, Some(answer))
-    }
-
-    fn events(
-        &self,
-        operation: &'static QueryOperation,
-        request_parameters: Value,
-        response_elements: Value,
-        error: Option<(&str, &str)>,
-        answer: Option<&QueryAnswer>,
-    ) -> Vec<Prepared> {
-        let resources = answer.map_or(&[][..], |answer| answer.resources.as_slice());
-        let resources = resources.iter().map(|resource| {
+            Work::Change(transaction) => {
+                self.operation
+                    .run_write(world, caller, &self.input, transaction)
+                    .await?
+            }
+        };
+        let resources = answer.resources.iter().map(|resource| {
             RecordedResource::new(resource.account, resource.kind, resource.arn.clone())
         });
-        // SEC-019: global services are recorded in us-east-1, whatever Region was called.
-        let region = if operation.service.is_global() {
-            "us-east-1"
-        } else {
-            self.region.as_str()
-        };
-        let happened = Happened {
-            event_source: operation.service.event_source(),
-            event_name: operation.name,
-            region,
-            read_only: operation.read_only,
-            category: "Management",
-            request_parameters,
-            response_elements,
-            additional_event_data: Value::Null,
+        Ok(Done {
+            response_elements: answer.response_elements(self.operation),
             resources: resources.collect(),
-            error,
-            also_for: answer
-                .and_then(|answer| answer.cross_account.as_ref())
-                .map(|copy| copy.account),
-        };
-        let now_ms = self.server.clock.now_ms();
-        recording::events(
-            &self.server.doors,
-            now_ms,
-            self.call,
-            self.caller,
-            &happened,
-        )
-    }
-
-    fn not_recorded(&self, error: &cairn_eventlog::AppendError) -> Stopped {
-        let error = self.server.not_recorded(self.call, error);
-        Stopped::NotRecorded(QueryError::new(
-            QueryErrorCode::ServiceUnavailable,
-            error.message,
-        ))
+            also_for: answer.cross_account.as_ref().map(|copy| copy.account),
+            answer,
+        })
     }
 }
 
-/// Why a call has no answer of its own.
-enum Stopped {
-    /// To be recorded.
-    Refused(QueryError),
-    /// The record is the trouble.
-    NotRecorded(QueryError),
-}
+impl CallError for QueryError {
+    fn recorded(&self) -> (&'static str, &str) {
+        (self.recorded_code(), &self.message)
+    }
 
-impl Stopped {
+    fn access_denied(message: String) -> Self {
+        Self::new(QueryErrorCode::AccessDenied, message)
+    }
+
+    fn internal() -> Self {
+        let message = "The request could not be completed because of an unknown error.";
+        Self::new(QueryErrorCode::ServiceFailure, message)
+    }
+
     fn from_catalog(error: CatalogError) -> Self {
-        Self::Refused(QueryError::from_catalog(error))
+        Self::from_catalog(error)
     }
-}
 
-fn outbox_entry(events: Vec<Prepared>) -> OutboxEntry {
-    let records = events.into_iter().map(|event| {
-        let (header, body) = event.into_parts();
-        OutboxRecord {
-            kind: RecordKind::Event as u8,
-            header,
-            body,
-        }
-    });
-    OutboxEntry {
-        records: records.collect(),
+    fn not_recorded(context: Context<'_>, error: &AppendError) -> Self {
+        let error = context.server.not_recorded(context.call, error);
+        Self::new(QueryErrorCode::ServiceUnavailable, error.message)
+    }
+
+    fn recorded_later(message: &'static str) -> Self {
+        Self::new(QueryErrorCode::ServiceUnavailable, message)
     }
 }

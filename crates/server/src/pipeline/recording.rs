@@ -2,7 +2,7 @@
 //! refusals are durable before their answer; mutations carry their events in their own transaction.
 
 use cairn_eventlog::AppendError;
-use cairn_model::AccountId;
+use cairn_model::{AccountId, RecordError};
 use serde_json::Value;
 
 use super::{Call, Server};
@@ -30,14 +30,15 @@ pub(crate) struct Happened<'a> {
 }
 
 /// The events of a call: one for the caller's account and, if another account is concerned, one for it
-/// under the same `sharedEventID` (REC-062, REC-063).
+/// under the same `sharedEventID` (REC-062, REC-063). An error cannot happen for the records that we
+/// build; if it does, the call must fail: nothing may happen without its record.
 pub(crate) fn events(
     doors: &Doors,
     now_ms: i64,
     call: &Call,
     caller: &Caller,
     happened: &Happened<'_>,
-) -> Vec<Prepared> {
+) -> Result<Vec<Prepared>, RecordError> {
     let source_ip = call.source_ip.to_string();
     let record = CallRecord {
         caller: RecordedCaller {
@@ -67,7 +68,7 @@ pub(crate) fn events(
         .filter(|account| *account != caller.account);
     let shared = other.map(|_| doors.new_id());
     let recipients = std::iter::once(caller.account).chain(other);
-    let copies = recipients.filter_map(|recipient| {
+    let copies = recipients.map(|recipient| {
         let event_id = doors.new_id();
         let ids = RecordIds {
             event_id: &event_id,
@@ -75,12 +76,9 @@ pub(crate) fn events(
             shared_event_id: shared.as_deref(),
         };
         let prepared = doors.prepare_own(recipient, &record.to_json(ids));
-        prepared
-            .inspect_err(|error| {
-                // Cannot happen for records that we build; if it does, the operator must know.
-                tracing::error!(request.id = call.request_id, error = %error, "a call's record is not valid");
-            })
-            .ok()
+        prepared.inspect_err(|error| {
+            tracing::error!(request.id = call.request_id, error = %error, "a call's record is not valid");
+        })
     });
     copies.collect()
 }

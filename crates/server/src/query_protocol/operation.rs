@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cairn_access::Principal;
-use cairn_catalog::identity::{IdentityKind, Tag};
+use cairn_catalog::identity::{IdentityKind, ReadIdentities, Tag};
 use cairn_catalog::{Catalog, ReadTransaction, WriteTransaction};
 use cairn_model::AccountId;
 use cairn_platform::{Clock, Entropy, MasterKey};
@@ -268,14 +268,14 @@ impl QueryOperation {
         &'static self,
         input: &QueryInput,
         caller: &Caller,
-        transaction: &mut ReadTransaction,
+        identities: &mut dyn ReadIdentities,
     ) -> Result<Vec<AuthorizationTarget>, QueryError> {
         match self.resource {
             ResourceRule::Open => Ok(Vec::new()),
             ResourceRule::AssumedRole => {
-                crate::sts::assume_role_targets(input, caller, transaction).await
+                crate::sts::assume_role_targets(input, caller, identities).await
             }
-            _ => crate::iam::authorization_targets(self, input, caller, transaction).await,
+            _ => crate::iam::authorization_targets(self, input, caller, identities).await,
         }
     }
 

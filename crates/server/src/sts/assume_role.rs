@@ -2,8 +2,7 @@
 
 use cairn_access::policy::{PolicyDocument, PolicyKind, SESSION_SIZE_MAX, managed_by_arn};
 use cairn_access::{Principal, RoleSession};
-use cairn_catalog::ReadTransaction;
-use cairn_catalog::identity::{Identity, IdentityKind, RoleFacts};
+use cairn_catalog::identity::{Identity, IdentityKind, ReadIdentities, RoleFacts};
 use cairn_model::AccountId;
 
 use super::session::{NewSession, issue};
@@ -30,14 +29,14 @@ const TRUSTS_NOBODY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"A
 pub(crate) async fn targets(
     input: &QueryInput,
     caller: &Caller,
-    transaction: &mut ReadTransaction,
+    identities: &mut dyn ReadIdentities,
 ) -> Result<Vec<AuthorizationTarget>, QueryError> {
     let role_arn = input.required("RoleArn");
     let account = role_account(role_arn)?;
-    let role = find_role(role_arn, account, transaction).await?;
+    let role = find_role(role_arn, account, identities).await?;
     let (tags, trust_policy) = match role {
         Some((role, facts)) => {
-            let mut view = transaction.identities(account);
+            let mut view = identities.view(account);
             let tags = view
                 .tags(&role.id)
                 .await
@@ -193,9 +192,9 @@ fn role_account(role_arn: &str) -> Result<AccountId, QueryError> {
 async fn find_role(
     role_arn: &str,
     account: AccountId,
-    transaction: &mut ReadTransaction,
+    identities: &mut dyn ReadIdentities,
 ) -> Result<Option<(Identity, RoleFacts)>, QueryError> {
-    let mut view = transaction.identities(account);
+    let mut view = identities.view(account);
     let facts = view
         .account_facts()
         .await
@@ -235,10 +234,10 @@ fn session_seconds(
 async fn session_policy_arns(
     input: &QueryInput,
     account: AccountId,
-    transaction: &mut ReadTransaction,
+    identities: &mut dyn ReadIdentities,
 ) -> Result<Vec<String>, QueryError> {
     let arns = input.texts("PolicyArns");
-    let mut view = transaction.identities(account);
+    let mut view = identities.view(account);
     for arn in arns {
         if managed_by_arn(arn).is_none()
             && view

@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cairn_access::policy::managed_by_arn;
 use cairn_access::{Principal, SecretKey};
-use cairn_catalog::identity::{IdPrefix, new_access_key_id, new_secret};
-use cairn_catalog::{Catalog, CatalogError};
+use cairn_catalog::CatalogError;
+use cairn_catalog::identity::{IdPrefix, ReadIdentities, new_access_key_id, new_secret};
 use cairn_model::AccountId;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
@@ -137,24 +137,27 @@ pub fn open_token(
     })
 }
 
+impl SessionFacts {
+    /// Whether policies limit the session.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.policy.is_some() || !self.policy_arns.is_empty()
+    }
+}
+
 /// The session policies as documents, in force now; none if the session was opened without any. A
 /// managed policy that is gone allows nothing, so the list may be empty, which allows nothing either.
 pub async fn session_policy_documents(
-    catalog: &Catalog,
+    identities: &mut dyn ReadIdentities,
     session: &SessionFacts,
 ) -> Result<Option<Vec<String>>, CatalogError> {
-    if session.policy.is_none() && session.policy_arns.is_empty() {
+    if !session.is_limited() {
         return Ok(None);
     }
     let mut documents: Vec<String> = session.policy.iter().cloned().collect();
     let Some(account) = session.principal.account() else {
         return Ok(Some(documents));
     };
-    if session.policy_arns.is_empty() {
-        return Ok(Some(documents));
-    }
-    let mut transaction = catalog.read().await?;
-    let mut view = transaction.identities(account);
+    let mut view = identities.view(account);
     for arn in &session.policy_arns {
         if let Some(policy) = managed_by_arn(arn) {
             documents.push(policy.json.to_owned());

@@ -8,7 +8,7 @@ use cairn_access::policy::{
 use cairn_catalog::identity::access_key_account;
 use serde_json::json;
 
-use super::{open_token, session_policy_documents};
+use super::{SessionFacts, open_token, session_policy_documents};
 use crate::query_protocol::tests::{Fixture, NOW_MS, Outcome, account};
 use crate::query_protocol::{Caller, QueryError, QueryErrorCode, QueryService};
 
@@ -259,6 +259,12 @@ async fn sessions_last_as_long_as_the_role_and_the_chain_allow() {
     );
 }
 
+async fn policies_of(aws: &Fixture, facts: &SessionFacts) -> Option<Vec<String>> {
+    let mut read = aws.world.catalog.read().await.expect("begins");
+    let documents = session_policy_documents(&mut read, facts).await;
+    documents.expect("reads")
+}
+
 // Proves: SEC-110
 #[tokio::test]
 async fn session_policies_travel_in_the_token_and_a_vanished_one_allows_nothing() {
@@ -267,9 +273,7 @@ async fn session_policies_travel_in_the_token_and_a_vanished_one_allows_nothing(
     let plain = assume(&aws, &aws.mary, &[]).await.expect("is allowed");
     let plain = session_of(&aws, &plain);
     let facts = plain.session.expect("is a session");
-    let none = session_policy_documents(&aws.world.catalog, &facts)
-        .await
-        .expect("reads");
+    let none = policies_of(&aws, &facts).await;
     assert_eq!(none, None);
     let create = [
         ("Action", "CreatePolicy"),
@@ -281,15 +285,11 @@ async fn session_policies_travel_in_the_token_and_a_vanished_one_allows_nothing(
     let limited = assume(&aws, &aws.mary, &more).await.expect("is allowed");
     assert_eq!(limited.text("PackedPolicySize"), "1");
     let facts = session_of(&aws, &limited).session.expect("is a session");
-    let held = session_policy_documents(&aws.world.catalog, &facts)
-        .await
-        .expect("reads");
+    let held = policies_of(&aws, &facts).await;
     assert_eq!(held, Some(vec![document.to_owned()]));
     aws.does(&[("Action", "DeletePolicy"), ("PolicyArn", &arn)])
         .await;
-    let held = session_policy_documents(&aws.world.catalog, &facts)
-        .await
-        .expect("reads");
+    let held = policies_of(&aws, &facts).await;
     assert_eq!(held, Some(Vec::new()));
     let broken = assume(&aws, &aws.mary, &[("Policy", "{")]).await;
     assert_eq!(
