@@ -8,6 +8,7 @@ import pytest
 
 from harness.raw_http import Answer, address, send
 from harness.signature import Credentials, Request, Scope, amz_date, sign
+from harness.waiting import eventually
 
 TARGET = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101."
 SHORT_TARGET = "CloudTrail_20131101."
@@ -148,8 +149,7 @@ def test_a_token_belongs_to_its_request(server):
     client = server.client("cloudtrail")
     for _ in range(3):
         client.lookup_events(MaxResults=1)
-    page = client.lookup_events(MaxResults=1)
-    token = page["NextToken"]
+    token = eventually(lambda: client.lookup_events(MaxResults=1).get("NextToken"))
     foreign = [
         {"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "LookupEvents"}]},
         {"StartTime": datetime.now(timezone.utc) - timedelta(hours=1)},

@@ -4,11 +4,13 @@ import gzip
 import json
 import subprocess
 import time
+import uuid
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from harness.events import EventMaker, encode, timestamp
+from harness.fault_proxy import Fault, FaultProxy, Plan
 from harness.ledger import Ledger
 from harness.producer import Producer, batch_request
 from harness.signature import Credentials
@@ -37,7 +39,8 @@ def test_an_acknowledged_event_is_seen_within_two_seconds(server, producer):
     for _ in range(5):
         event = maker.event()
         answer = producer.send([encode(event)])
-        assert answer.document == {"accepted": 1, "duplicates": 0, "unselected": 0, "refused": []}
+        counts = {"accepted": 1, "duplicates": 0, "unselected": 0, "tooOld": 0}
+        assert answer.document == counts | {"refused": []}
         acknowledged = time.monotonic()
         found = eventually(lambda e=event: find(server, e["eventID"]), VISIBLE_SECONDS)
         delays.append(time.monotonic() - acknowledged)
@@ -171,7 +174,43 @@ def test_the_command_line_ingests_folders_counts_and_lists_refusals(server, bina
     output = finished.stdout + finished.stderr
     assert "a.json.gz" in output, output
     assert "31" in output, output
+    assert "too old     1 " in output, output
     for event in (good[0], good[29]):
         assert eventually(lambda e=event: find(server, e["eventID"]))
     assert find(server, old["eventID"]) == []
     assert finished.returncode != 0, "refused events must show in the exit code"
+
+
+class DropsFirstAnswer(FaultProxy):
+    """Loses the first answer, then passes everything on."""
+
+    def choose(self) -> Fault:
+        self.plan.share, first = 0.0, self.plan.share
+        return Fault.DROP_ANSWER if first else Fault.NONE
+
+
+# Proves: P1
+def test_events_without_an_id_are_stored_once_though_the_answer_is_lost(server, binary, tmp_path):
+    name = f"Nameless{uuid.uuid4().hex[:8]}"
+    events = [EventMaker(12 + n).event(eventName=name, eventID=None) for n in range(3)]
+    lines = tmp_path / "nameless.ndjson"
+    lines.write_bytes(b"\n".join(map(encode, events)))
+    command = [binary, "ingest", "--no-checkpoint", lines]
+    outputs = []
+    proxy = DropsFirstAnswer(server.endpoint, Plan(seed=1, share=1.0))
+    for endpoint in (proxy.endpoint, server.endpoint):
+        finished = subprocess.run(
+            [*command, "--endpoint", endpoint],
+            env=server.aws_environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        outputs.append(finished.stdout)
+    proxy.close()
+    assert all("duplicates  3" in output for output in outputs), outputs
+    wanted = [{"AttributeKey": "EventName", "AttributeValue": name}]
+    lookup = server.client("cloudtrail").lookup_events
+    eventually(lambda: len(lookup(LookupAttributes=wanted)["Events"]) >= len(events))
+    assert len(lookup(LookupAttributes=wanted)["Events"]) == len(events)

@@ -47,7 +47,7 @@ pub(crate) struct Table {
     pub(crate) current: tokio::sync::Mutex<Current>,
     // A short section that swaps or clones a pointer, never held across an await.
     view: Mutex<Arc<ReadView>>,
-    // A short section as well: views that may still be in somebody's hands.
+    // A short section as well, taken before that of `view`: views that may still be in somebody's hands.
     given: Mutex<Vec<Weak<ReadView>>>,
 }
 
@@ -104,8 +104,9 @@ impl Table {
 
     /// The newest view. What it names is kept as long as it is held.
     pub(crate) fn view(&self) -> Arc<ReadView> {
-        let view = Arc::clone(&self.view.lock().expect("no holder of this lock panics"));
+        // Locked first: a view that is taken but not yet noted would not count as one that is in use.
         let mut given = self.given.lock().expect("no holder of this lock panics");
+        let view = Arc::clone(&self.view.lock().expect("no holder of this lock panics"));
         let known = given
             .iter()
             .any(|weak| std::ptr::eq(weak.as_ptr(), Arc::as_ptr(&view)));
@@ -117,12 +118,12 @@ impl Table {
 
     /// The oldest point that a reader in this process may still look at.
     pub(crate) fn oldest_view(&self) -> Generation {
+        let mut given = self.given.lock().expect("no holder of this lock panics");
         let current = self
             .view
             .lock()
             .expect("no holder of this lock panics")
             .generation;
-        let mut given = self.given.lock().expect("no holder of this lock panics");
         given.retain(|weak| weak.strong_count() > 0);
         let held = given
             .iter()

@@ -17,7 +17,8 @@ pub(crate) use deduplication::{Deduplication, READER as DEDUPLICATION_READER};
 pub(crate) use outbox::{Fate, Outbox};
 pub(crate) use parameters::recorded_members;
 pub(crate) use put_events::{
-    Batch, BatchFault, BatchLimits, BatchReader, BatchReport, Conflict, Forbidden, read_batch,
+    Batch, BatchFault, BatchLimits, BatchReader, BatchReport, Conflict, Denied, Forbidden,
+    read_batch,
 };
 pub(crate) use user_identity::RecordedCaller;
 pub(crate) use waiting_room::WaitingRoom;

@@ -256,14 +256,18 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// Writes a file that only its owner may read: whole and durable, or not at all.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FirstStartError> {
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FirstStartError> {
+    stage_private(path, bytes)?;
+    publish_private(path)
+}
+
+/// Writes such a file durably beside its place, where it takes nothing's place yet.
+fn stage_private(path: &Path, bytes: &[u8]) -> Result<(), FirstStartError> {
     let failed = |error: std::io::Error| FirstStartError::File {
         path: path.to_owned(),
         reason: error.to_string(),
     };
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let beside = path.with_file_name(name);
+    let beside = beside(path);
     let mut file = OpenOptions::new()
         .create(true)
         .truncate(true)
@@ -273,14 +277,28 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FirstStartE
         .map_err(failed)?;
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
-        .map_err(failed)?;
-    std::fs::rename(&beside, path).map_err(failed)?;
+        .map_err(failed)
+}
+
+/// Puts a staged file in its place.
+fn publish_private(path: &Path) -> Result<(), FirstStartError> {
+    let failed = |error: std::io::Error| FirstStartError::File {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    std::fs::rename(beside(path), path).map_err(failed)?;
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))
         .and_then(|f| f.sync_all())
         .map_err(failed)
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    path.with_file_name(name)
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
+use cairn_access::sigv4::sha256_hex;
 use cairn_api::{ApiError, ErrorCode, Protocol, Service};
 use cairn_eventlog::{AppendError, SegmentedLog};
 use cairn_lake::Lake;
@@ -212,7 +212,7 @@ impl Server {
             });
             query_failure(call, service, &body_failure(error)).and_close()
         })?;
-        let hash = hex(digest(&SHA256, &body.bytes).as_ref());
+        let hash = sha256_hex(&body.bytes);
         match self.authenticator.verify(claim, &hash) {
             Ok(caller) => Ok((caller, body)),
             Err(error) => Err(self.not_authenticated(call, &error)),
@@ -448,13 +448,4 @@ fn service_name(service: CalledService) -> &'static str {
         CalledService::CloudTrailData => Service::CloudTrailData.signing_name(),
         CalledService::Query(service) => service.scope_name(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
-        .collect()
 }

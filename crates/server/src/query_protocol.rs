@@ -11,6 +11,7 @@ mod input;
 mod operation;
 mod parameters;
 
+pub(crate) use answer::lower_camel;
 pub use answer::{CrossAccountCopy, Fields, QueryAnswer, RecordedResource, Shape};
 pub use error::{QueryError, QueryErrorCode, error_xml};
 pub use input::{QueryInput, QueryRequest};

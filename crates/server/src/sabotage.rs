@@ -98,6 +98,19 @@ pub(crate) fn compares_prefix_only() -> bool {
     planted() == "signature-prefix"
 }
 
+/// Panics in the operation if that fault is planted.
+#[cfg(feature = "sabotage")]
+pub(crate) fn panic_in(operation: &str) {
+    assert!(
+        planted() != "panic-in-operation" || !matches!(operation, "DescribeTrails" | "TagUser"),
+        "a planted panic"
+    );
+}
+
+/// Panics in the operation if that fault is planted.
+#[cfg(not(feature = "sabotage"))]
+pub(crate) const fn panic_in(_operation: &str) {}
+
 /// The answer of a commit, lost on its way although the commit was made if that fault is planted.
 #[cfg(feature = "sabotage")]
 pub(crate) fn loses_commit_answer(committed: Result<(), CatalogError>) -> Result<(), CatalogError> {

@@ -1,6 +1,7 @@
 //! `cairn ingest`: CloudTrail files into a running server, in parallel, resumable.
 
 mod checkpoint;
+mod event_ids;
 mod inputs;
 mod report;
 mod sending;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use cairn_platform::Clock;
+use cairn_platform::{Clock, SystemEntropy};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::client::{ClientProfile, ProfileArguments, SignedHttp};
@@ -68,7 +69,13 @@ pub async fn run(arguments: IngestArguments, clock: Arc<dyn Clock>) -> anyhow::R
         }
     };
     let progress = progress_bar(found.iter().map(inputs::Input::bytes).sum());
-    let ingest = Ingest::new(http, clock, checkpoint, list, progress.clone());
+    let ingest = Ingest::new(
+        http,
+        (clock, &SystemEntropy::new()),
+        checkpoint,
+        list,
+        progress.clone(),
+    );
     let finished = ingest
         .send_all(found, usize::from(arguments.parallel))
         .await;

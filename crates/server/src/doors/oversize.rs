@@ -1,8 +1,8 @@
 //! Own records that would be too large lose their largest members, never themselves (H8): in place of
 //! the member stands what it was, with its size and hash, so that the evidence can still be matched.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
+use cairn_access::sigv4::sha256_hex;
 use cairn_model::EVENT_BYTES_MAX;
 use serde_json::{Map, Value, json};
 
@@ -26,12 +26,11 @@ pub(super) fn fit(mut record: Map<String, Value>) -> Bytes {
         };
         let text = value.to_string();
         if text.len() > RECORD_BYTES_MAX / 8 {
-            let hash = digest(&SHA256, text.as_bytes());
             let marker = json!({
                 "omitted": true,
                 "originalSize": text.len(),
                 "reason": format!("{name} too large"),
-                "sha256": hex(hash.as_ref()),
+                "sha256": sha256_hex(text.as_bytes()),
             });
             *value = if name == "resources" {
                 Value::Array(Vec::new())
@@ -41,14 +40,6 @@ pub(super) fn fit(mut record: Map<String, Value>) -> Bytes {
         }
     }
     Bytes::from(serde_json::to_string(&record).expect("a map with text keys can be written"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use cairn_api::shape::{Kind, Shape};
 use chrono::DateTime;
 use serde_json::{Map, Value};
 
+use crate::query_protocol::lower_camel;
 use crate::recorded_time::TimeForm;
 
 /// SEC-022: what stands in the place of secret material.
@@ -16,15 +17,6 @@ pub(crate) fn recorded_members(shape: &Shape, input: &Value, sensitive: &[&str])
     match recorded {
         Value::Object(members) if members.is_empty() => Value::Null,
         recorded => recorded,
-    }
-}
-
-/// `CloudWatchLogsRoleArn` becomes `cloudWatchLogsRoleArn`; a name in capitals throughout stays.
-pub(crate) fn lower_camel(name: &str) -> String {
-    let mut letters = name.chars();
-    match letters.next() {
-        Some(first) => first.to_lowercase().chain(letters).collect(),
-        None => String::new(),
     }
 }
 

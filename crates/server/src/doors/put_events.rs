@@ -23,6 +23,8 @@ pub(crate) struct BatchLimits {
     pub(crate) events: usize,
     /// Growth by decompression.
     pub(crate) gzip_ratio: usize,
+    /// Event history keeps nothing from before this time.
+    pub(crate) oldest_ms: i64,
 }
 
 /// Why a whole body was refused.
@@ -52,6 +54,16 @@ pub(crate) struct Forbidden {
     pub(crate) message: String,
 }
 
+/// An account and Region that a caller tried to write for and may not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Denied {
+    pub(crate) account: AccountId,
+    pub(crate) region: Region,
+    pub(crate) why: Forbidden,
+    /// How many events.
+    pub(crate) count: usize,
+}
+
 /// Decides for an account and Region whether the caller may write events for it.
 pub(crate) type Gate<'a> = dyn FnMut(AccountId, &Region) -> Result<(), Forbidden> + 'a;
 
@@ -61,11 +73,13 @@ pub(crate) struct Batch {
     pub(crate) events: Vec<Prepared>,
     places: Vec<Place>,
     refused: Vec<Refusal>,
+    denied: Vec<Denied>,
 }
 
 #[derive(Debug)]
 struct Place {
     index: usize,
+    too_old: bool,
     event_id: String,
     account: AccountId,
     region: Region,
@@ -80,7 +94,13 @@ pub(crate) struct BatchReport {
     pub(crate) duplicates: u64,
     /// Accepted events that no store selects.
     pub(crate) unselected: u64,
+    /// Accepted events that are older than event history goes back.
+    #[serde(rename = "tooOld")]
+    pub(crate) too_old: u64,
     pub(crate) refused: Vec<Refusal>,
+    /// What the caller may not write for.
+    #[serde(skip)]
+    pub(crate) denied: Vec<Denied>,
     /// Events refused because another event has their ID.
     #[serde(skip)]
     pub(crate) conflicts: Vec<Conflict>,
@@ -127,13 +147,15 @@ pub(crate) fn read_batch(
         events: Vec::with_capacity(sources.len()),
         places: Vec::with_capacity(sources.len()),
         refused: Vec::new(),
+        denied: Vec::new(),
     };
     let mut new_event_id = || reader.entropy.uuid();
     let mut completion = Completion {
         account: reader.account,
         new_event_id: &mut new_event_id,
     };
-    let mut gates: Vec<(AccountId, Region, Result<(), Forbidden>)> = Vec::new();
+    let oldest_ms = reader.limits.oldest_ms;
+    let mut gates = Gates::default();
     for (index, source) in sources.into_iter().enumerate() {
         let event = match canonicalize(&source, &mut completion) {
             Ok(event) => event,
@@ -149,20 +171,13 @@ pub(crate) fn read_batch(
         };
         let (account, region) = (event.header.account, event.header.region.clone());
         let event_id = event.header.event_id.clone().into_owned();
-        // A batch names few accounts and Regions: a list is faster than a map.
-        let known = gates.iter().find(|(a, r, _)| *a == account && *r == region);
-        let verdict = if let Some((_, _, verdict)) = known {
-            verdict.clone()
-        } else {
-            let verdict = (reader.gate)(account, &region);
-            gates.push((account, region.clone(), verdict.clone()));
-            verdict
-        };
-        match verdict {
+        match gates.ask(reader.gate, account, &region) {
             Ok(()) => {
+                let too_old = event.header.event_time.as_micros() / 1_000 < oldest_ms;
                 batch.events.push(reader.preparer.prepare(event));
                 batch.places.push(Place {
                     index,
+                    too_old,
                     event_id,
                     account,
                     region,
@@ -179,7 +194,47 @@ pub(crate) fn read_batch(
             }
         }
     }
+    batch.denied = gates.denied();
     Ok(batch)
+}
+
+/// The verdicts on the accounts and Regions of one batch: few, so a list is faster than a map.
+#[derive(Default)]
+struct Gates(Vec<(AccountId, Region, Result<(), Forbidden>, usize)>);
+
+impl Gates {
+    fn ask(
+        &mut self,
+        gate: &mut Gate<'_>,
+        account: AccountId,
+        region: &Region,
+    ) -> Result<(), Forbidden> {
+        let known = self
+            .0
+            .iter_mut()
+            .find(|(a, r, ..)| *a == account && r == region);
+        if let Some((_, _, verdict, count)) = known {
+            *count += 1;
+            return verdict.clone();
+        }
+        let verdict = gate(account, region);
+        self.0.push((account, region.clone(), verdict.clone(), 1));
+        verdict
+    }
+
+    fn denied(self) -> Vec<Denied> {
+        let refused = self.0.into_iter();
+        refused
+            .filter_map(|(account, region, verdict, count)| {
+                verdict.err().map(|why| Denied {
+                    account,
+                    region,
+                    why,
+                    count,
+                })
+            })
+            .collect()
+    }
 }
 
 impl Batch {
@@ -192,6 +247,7 @@ impl Batch {
                 Outcome::Accepted { selected } => {
                     report.accepted += 1;
                     report.unselected += u64::from(!selected);
+                    report.too_old += u64::from(*selected && place.too_old);
                     report.accepted_bytes += bytes;
                 }
                 Outcome::Duplicate => report.duplicates += 1,
@@ -201,6 +257,7 @@ impl Batch {
                         event_id,
                         account,
                         region,
+                        ..
                     } = place;
                     self.refused.push(Refusal {
                         index,
@@ -218,6 +275,7 @@ impl Batch {
         }
         self.refused.sort_by_key(|refusal| refusal.index);
         report.refused = self.refused;
+        report.denied = self.denied;
         report
     }
 }

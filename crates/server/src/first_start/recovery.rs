@@ -3,17 +3,17 @@
 
 use std::path::Path;
 
-use bytes::Bytes;
 use cairn_catalog::identity::IdentityKind;
 use cairn_catalog::{OutboxEntry, OutboxRecord};
 use cairn_eventlog::RecordKind;
-use cairn_model::{AccountId, Completion, EventTime, canonicalize};
+use cairn_model::{AccountId, Completion, canonicalize};
 use serde_json::json;
 
 use super::{
     ADMINISTRATOR_ACCESS, FirstStartError, create_administrator, credentials_text,
-    operator_account, write_private,
+    operator_account, publish_private, stage_private,
 };
+use crate::doors::ServiceEvent;
 use crate::iam::{IssuedKey, issue_access_key};
 use crate::query_protocol::World;
 
@@ -53,38 +53,26 @@ pub(crate) async fn recover(
         records: vec![event(world, account, administrator, &key)],
     };
     transaction.enqueue(entry).await.map_err(catalog)?;
-    write_private(
-        &data_dir.join("credentials"),
-        credentials_text(&key).as_bytes(),
-    )?;
+    // The old file is good until the commit, the new one from then on; whoever is interrupted between
+    // finds the new one beside the old.
+    let path = data_dir.join("credentials");
+    stage_private(&path, credentials_text(&key).as_bytes())?;
     transaction.commit().await.map_err(catalog)?;
+    publish_private(&path)?;
     Ok(Some(account))
 }
 
 /// A service event, as of something that no API call did (REC-124 to REC-126).
 fn event(world: &World, account: AccountId, administrator: &str, key: &IssuedKey) -> OutboxRecord {
-    let by = "cairn identity recover";
-    let now = EventTime::from_micros(world.clock.now_ms().saturating_mul(1_000));
-    let event = json!({
-        "eventVersion": "1.11",
-        "userIdentity": {"accountId": account, "invokedBy": by},
-        "eventTime": now.unwrap_or_default().to_string(),
-        "eventSource": "cairn.amazonaws.com",
-        "eventName": "RecoverAdministrator",
-        "awsRegion": "us-east-1",
-        "sourceIPAddress": by,
-        "userAgent": by,
-        "requestParameters": null,
-        "responseElements": null,
-        "eventID": world.entropy.uuid(),
-        "readOnly": false,
-        "eventType": "AwsServiceEvent",
-        "managementEvent": true,
-        "recipientAccountId": account,
-        "serviceEventDetails": {"userName": administrator, "accessKeyId": key.key_id},
-        "eventCategory": "Management",
-    });
-    let source = Bytes::from(event.to_string());
+    let event = ServiceEvent {
+        account,
+        region: "us-east-1",
+        completed_ms: world.clock.now_ms(),
+        event_source: "cairn.amazonaws.com",
+        event_name: "RecoverAdministrator",
+        details: json!({"userName": administrator, "accessKeyId": key.key_id}),
+    };
+    let source = event.to_json(&world.entropy.uuid());
     let mut new_event_id = || world.entropy.uuid();
     let mut completion = Completion {
         account,

@@ -186,3 +186,23 @@ async fn whoever_holds_the_data_gets_in_again_and_it_is_recorded() {
         "the lost key is gone"
     );
 }
+
+#[tokio::test]
+async fn a_recovery_that_is_not_committed_leaves_the_credentials_that_work() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = world(folder.path()).await;
+    ensure(&world, &first(folder.path(), 4510))
+        .await
+        .expect("sets up");
+    let path = folder.path().join("credentials");
+    let before = std::fs::read_to_string(&path).expect("is written");
+    // The new file has no place to be written to, so nothing may change.
+    std::fs::create_dir(folder.path().join("credentials.new")).expect("is made");
+    let failed = recover(&world, folder.path(), "admin").await;
+    assert!(matches!(failed, Err(FirstStartError::File { .. })));
+    let after = std::fs::read_to_string(&path).expect("is still there");
+    assert_eq!(after, before);
+    let key_id = value(&before, "aws_access_key_id");
+    let record = world.catalog.resolve_access_key(key_id).await;
+    assert!(record.expect("reads").is_some_and(|record| record.active));
+}

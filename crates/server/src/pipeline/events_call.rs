@@ -1,5 +1,6 @@
 //! `POST /events`: producers' own events. The call itself is counted, not recorded: an event for every
-//! batch of events would double small producers' history and tell nothing that the events do not.
+//! batch of events would double small producers' history and tell nothing that the events do not. A
+//! call that tried to write for an account or Region that it may not write for is recorded.
 //!
 //! Which accounts a producer may write for is policy: `cairn:PutEvents` on
 //! `arn:aws:cairn:REGION:ACCOUNT:events`, asked once for each account and Region of a batch. Another
@@ -13,24 +14,29 @@ use cairn_api::{ApiError, ErrorCode};
 use cairn_eventlog::AppendError;
 use cairn_model::{AccountId, Region};
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::own_call::Context;
+use super::recording::{self, Happened};
 use super::{Call, Server, failure, internal};
 use crate::authorize::{Grants, Question};
 use crate::config::Config;
 use crate::doors::{
-    Batch, BatchFault, BatchLimits, BatchReader, BatchReport, Conflict, Forbidden, Prepared,
-    ServiceEvent, read_batch,
+    Batch, BatchFault, BatchLimits, BatchReader, BatchReport, Conflict, Denied, Forbidden,
+    Prepared, ServiceEvent, read_batch,
 };
 use crate::http::{Answer, BodyError, HeldBody};
 use crate::metrics::CallLabels;
-use crate::query_protocol::Caller;
+use crate::query_protocol::{Caller, QueryService};
 
 const ACTION: &str = "cairn:PutEvents";
+const ACCESS_DENIED: &str = "AccessDenied";
 /// Source of the events by which Cairn tells of itself.
 const OWN_SOURCE: &str = "cloudtrail.amazonaws.com";
-/// Event IDs that one audit event of refused duplicates lists.
+/// Event IDs that one audit event of refused duplicates lists, and places that one of a refused call
+/// lists.
 const LISTED_MAX: usize = 100;
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// Answers a call.
 pub(super) async fn answer(
@@ -94,6 +100,17 @@ async fn put(
         .await
         .map_err(|error| server.not_recorded(call, &error))?;
     drop(held);
+    if !report.denied.is_empty() {
+        let context = Context {
+            server,
+            call,
+            caller,
+            region,
+        };
+        audit_denied(context, &report.denied)
+            .await
+            .map_err(|error| server.not_recorded(call, &error))?;
+    }
     if !report.conflicts.is_empty() {
         audit_conflicts(server, caller, &report.conflicts)
             .await
@@ -127,6 +144,7 @@ async fn read(
         body_bytes: server.config.ingest.body_bytes_max,
         events: server.config.ingest.events_max,
         gzip_ratio: server.config.ingest.gzip_ratio_max,
+        oldest_ms: oldest_ms(server),
     };
     if is_gzip {
         // How large the text will be is not known; the limit is what it can be.
@@ -170,6 +188,12 @@ async fn read(
     }
 }
 
+/// The time from which on event history keeps events.
+fn oldest_ms(server: &Server) -> i64 {
+    let kept_ms = i64::from(server.config.lake.history_retention_days) * DAY_MS;
+    server.clock.now_ms().saturating_sub(kept_ms)
+}
+
 async fn append(server: &Server, mut batch: Batch) -> Result<BatchReport, AppendError> {
     let events = std::mem::take(&mut batch.events);
     if events.is_empty() {
@@ -178,6 +202,55 @@ async fn append(server: &Server, mut batch: Batch) -> Result<BatchReport, Append
     let sizes: Vec<u64> = events.iter().map(Prepared::bytes).collect();
     let outcomes = server.doors.append(events).await?;
     Ok(batch.report(&sizes, &outcomes))
+}
+
+/// An attempt to write for others is evidence: one event a call, in the caller's account, whatever the
+/// number of places, of which it lists the first hundred.
+async fn audit_denied(context: Context<'_>, denied: &[Denied]) -> Result<(), AppendError> {
+    let first = denied
+        .iter()
+        .find(|denied| denied.why.code == ACCESS_DENIED);
+    let Some(told) = first.or(denied.first()) else {
+        return Ok(());
+    };
+    let listed = denied.iter().take(LISTED_MAX).map(|denied| {
+        json!({
+            "accountId": denied.account,
+            "region": denied.region.as_str(),
+            "errorCode": denied.why.code,
+            "eventCount": denied.count,
+        })
+    });
+    let parameters = json!({
+        "refusedEventCount": denied.iter().map(|denied| denied.count).sum::<usize>(),
+        "refusedPlaceCount": denied.len(),
+        "refused": listed.collect::<Vec<_>>(),
+    });
+    let happened = Happened {
+        event_source: QueryService::Cairn.event_source(),
+        event_name: "PutEvents",
+        region: context.region.as_str(),
+        read_only: false,
+        category: "Management",
+        request_parameters: parameters,
+        response_elements: Value::Null,
+        additional_event_data: Value::Null,
+        resources: Vec::new(),
+        error: Some((told.why.code, &told.why.message)),
+        also_for: None,
+    };
+    let Context {
+        server,
+        call,
+        caller,
+        ..
+    } = context;
+    let now_ms = server.clock.now_ms();
+    match recording::events(&server.doors, now_ms, call, caller, &happened) {
+        Ok(events) => recording::append(server, events).await,
+        // It has been logged; without its record the call must not be answered.
+        Err(_) => Err(AppendError::Closed),
+    }
 }
 
 /// Two events with one ID are either a broken producer or an attempt to replace evidence: the account
@@ -253,7 +326,7 @@ impl Gatekeeper {
                 self.principal, self.caller
             );
             return Err(Forbidden {
-                code: "AccessDenied",
+                code: ACCESS_DENIED,
                 message,
             });
         }
@@ -266,7 +339,7 @@ impl Gatekeeper {
             resource_agrees: true,
         };
         self.grants.decide(&question).map_err(|message| Forbidden {
-            code: "AccessDenied",
+            code: ACCESS_DENIED,
             message,
         })?;
         if !self.known.contains(&account) {

@@ -9,6 +9,9 @@ use http::{Method, StatusCode};
 use super::{Call, Server};
 use crate::http::Answer;
 
+/// Headers by which proxies tell whom they speak for.
+const FORWARDING_HEADERS: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
+
 /// The answer, if the request is for one of the open routes.
 pub(super) async fn answer(server: &Server, method: &Method, call: &Call) -> Option<Answer> {
     match (method, call.path.as_str()) {
@@ -42,11 +45,16 @@ async fn metrics(server: &Server, call: &Call) -> Answer {
     Answer::new(StatusCode::OK, content_type, body)
 }
 
-/// With a token, who knows it; without, loopback peers of a loopback listener.
+/// With a token, who knows it; without, loopback peers of a loopback listener. A proxy is such a peer,
+/// whoever stands behind it, so what came through one needs the token.
 fn may_see_metrics(server: &Server, call: &Call) -> bool {
     let Some(token) = &server.config.http.metrics_token else {
         let is_local = |address: IpAddr| address.to_canonical().is_loopback();
-        return is_local(server.config.listen.ip()) && is_local(call.peer_ip);
+        let is_proxied = server.config.http.trusted_proxies.contains(call.peer_ip)
+            || FORWARDING_HEADERS
+                .iter()
+                .any(|name| call.header(name).is_some());
+        return is_local(server.config.listen.ip()) && is_local(call.peer_ip) && !is_proxied;
     };
     let given = call
         .header("authorization")

@@ -168,7 +168,7 @@ impl Context<'_> {
 
     async fn read<C: OwnCall>(self, own: &C) -> Result<C::Answer, Stopped<C::Error>> {
         self.decide(own).await?;
-        let done = self.guarded(own.run(Work::Read)).await?;
+        let done = self.run(own, Work::Read).await?;
         let events = self.success_events(own, &done)?;
         let appended = if own.needs_durable_record() {
             self.server.doors.append(events).await.map(drop)
@@ -187,9 +187,7 @@ impl Context<'_> {
         let catalog = &self.server.world.catalog;
         let mut transaction = catalog.begin().await.map_err(Stopped::from_catalog)?;
         self.decide_within(own, &mut transaction).await?;
-        let done = self
-            .guarded(own.run(Work::Change(&mut transaction)))
-            .await?;
+        let done = self.run(own, Work::Change(&mut transaction)).await?;
         let entry = entry_of(self.success_events(own, &done)?);
         Outbox::check(&entry)
             .map_err(|error| Stopped::Refused(C::Error::not_recorded(self, &error)))?;
@@ -215,6 +213,18 @@ impl Context<'_> {
         let message =
             "The change was made but is not recorded yet. It will be; check before you repeat it.";
         Err(Stopped::NotRecorded(C::Error::recorded_later(message)))
+    }
+
+    async fn run<C: OwnCall>(
+        self,
+        own: &C,
+        work: Work<'_>,
+    ) -> Result<Done<C::Answer>, Stopped<C::Error>> {
+        self.guarded(async {
+            sabotage::panic_in(own.about().event_name);
+            own.run(work).await
+        })
+        .await
     }
 
     async fn decide<C: OwnCall>(self, own: &C) -> Result<(), Stopped<C::Error>> {

@@ -40,6 +40,19 @@ pub(super) async fn answer(
         caller,
         region,
     };
+    if call.path != "/" || !matches!(call.method.as_str(), "GET" | "POST") {
+        let labels = CallLabels {
+            service: service.scope_name(),
+            operation: "unknown",
+        };
+        let message = "The service is called by GET or POST on /.";
+        let error = QueryError::new(QueryErrorCode::InvalidAction, message);
+        return (
+            refusal(call, service, &error),
+            labels,
+            error.code.wire_name(),
+        );
+    }
     let body = form_of(call, body);
     let named = QueryRequest::operation_named_in(service, &body);
     let labels = CallLabels {
@@ -72,15 +85,21 @@ pub(super) async fn answer(
             labels,
             "ok",
         ),
-        Err(error) => {
-            let status = StatusCode::from_u16(error.http_status())
-                .expect("the protocol's table holds valid statuses");
-            let body = Bytes::from(error.xml(service, &call.request_id));
-            let mut answer = Answer::new(status, "text/xml", body);
-            answer.error_type = Some(error.code.wire_name());
-            (answer, labels, error.code.wire_name())
-        }
+        Err(error) => (
+            refusal(call, service, &error),
+            labels,
+            error.code.wire_name(),
+        ),
     }
+}
+
+fn refusal(call: &Call, service: QueryService, error: &QueryError) -> Answer {
+    let status = StatusCode::from_u16(error.http_status())
+        .expect("the protocol's table holds valid statuses");
+    let body = Bytes::from(error.xml(service, &call.request_id));
+    let mut answer = Answer::new(status, "text/xml", body);
+    answer.error_type = Some(error.code.wire_name());
+    answer
 }
 
 /// The form of a call: its body or, in a signed link, what stands in the query beside the signature.

@@ -267,8 +267,9 @@ fn encoded(document: &str) -> String {
     utf8_percent_encode(document, DOCUMENT_ENCODING).to_string()
 }
 
-/// The name of a member in a record: its first letter is small.
-pub(super) fn lower_camel(name: &str) -> String {
+/// The name of a member in a record: its first letter is small, and no other, as real records show
+/// (`s3BucketName`, but also `dBInstanceIdentifier` and `iPAddress`).
+pub(crate) fn lower_camel(name: &str) -> String {
     let mut characters = name.chars();
     let first = characters.next().map(|first| first.to_ascii_lowercase());
     first.into_iter().chain(characters).collect()

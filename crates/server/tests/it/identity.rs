@@ -3,6 +3,8 @@
 use cairn_testkit::{Answer, Credentials, TestApp};
 use serde_json::{Value, json};
 
+const NOW: &str = "2026-11-21T00:00:00Z";
+
 /// The text between two tags of an XML answer.
 fn tag(answer: &Answer, name: &str) -> String {
     let text = answer.text();
@@ -215,6 +217,58 @@ async fn a_role_assumed_across_accounts_is_recorded_in_both_under_one_shared_id(
     assert_eq!(callers["userIdentity"]["type"], "IAMUser");
     assert_eq!(callers["sharedEventID"], owners["sharedEventID"]);
     assert_ne!(callers["eventID"], owners["eventID"]);
+    app.stop().await;
+}
+
+// Proves: R21
+#[tokio::test]
+async fn an_attempt_to_write_for_another_account_is_recorded_once_a_call() {
+    let app = TestApp::start().await;
+    let stranger = app.client_of(other_account(&app).await);
+    let mut batch = Vec::new();
+    for number in 0..7 {
+        let mut event = cairn_testkit::management_event(&format!("forged-{number}"), NOW);
+        event["awsRegion"] = if number < 4 { "us-east-1" } else { "eu-west-1" }.into();
+        batch.push(event.to_string());
+    }
+    let mut own = cairn_testkit::management_event("own", NOW);
+    own["recipientAccountId"] = "999999999999".into();
+    batch.push(own.to_string());
+    let answer = stranger.put_events(batch.join("\n").as_bytes()).await;
+    assert_eq!(answer.json()["accepted"], 1, "{}", answer.text());
+    let page = loop {
+        let page = stranger.lookup(("EventName", "PutEvents")).await.json();
+        if page["Events"][0].is_object() {
+            break page;
+        }
+    };
+    assert_eq!(page["Events"].as_array().map(Vec::len), Some(1));
+    let text = page["Events"][0]["CloudTrailEvent"].as_str();
+    let record: Value = serde_json::from_str(text.expect("a record")).expect("JSON");
+    assert_eq!(record["eventSource"], "cairn.amazonaws.com");
+    assert_eq!(record["errorCode"], "AccessDenied");
+    assert_eq!(
+        record["errorMessage"],
+        answer.json()["refused"][0]["message"]
+    );
+    assert_eq!(record["recipientAccountId"], "999999999999");
+    assert_eq!(record["userIdentity"]["accountId"], "999999999999");
+    let place = |region: &str, count: u64| {
+        json!({
+            "accountId": "123456789012",
+            "region": region,
+            "errorCode": "AccessDenied",
+            "eventCount": count,
+        })
+    };
+    assert_eq!(
+        record["requestParameters"],
+        json!({
+            "refusedEventCount": 7,
+            "refusedPlaceCount": 2,
+            "refused": [place("us-east-1", 4), place("eu-west-1", 3)],
+        })
+    );
     app.stop().await;
 }
 

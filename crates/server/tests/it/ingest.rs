@@ -31,7 +31,8 @@ async fn events_come_in_as_lines_or_as_a_log_file_plain_or_compressed() {
     let app = TestApp::start().await;
     let client = app.client();
     let event = |id: &str| management_event(id, &now());
-    let accepted = json!({"accepted": 1, "duplicates": 0, "unselected": 0, "refused": []});
+    let accepted =
+        json!({"accepted": 1, "duplicates": 0, "unselected": 0, "tooOld": 0, "refused": []});
     let answer = client.put_events(&lines(&[event("one")])).await;
     assert_eq!((answer.status, answer.json()), (200, accepted.clone()));
     let file = json!({"Records": [event("two")]}).to_string();
@@ -161,6 +162,38 @@ async fn each_event_that_cannot_be_taken_says_why_and_the_rest_goes_in() {
             (json!(5), json!(null), json!("InvalidEventJson")),
         ]
     );
+    app.stop().await;
+}
+
+// Proves: OVR-036
+#[tokio::test]
+async fn events_older_than_history_are_counted_in_the_answer() {
+    let app = TestAppBuilder::default()
+        .with("lake.history_retention", "30d")
+        .start()
+        .await;
+    let now_ms = cairn_platform::Clock::now_ms(&cairn_platform::SystemClock::new());
+    let days_ago = |days: i64| {
+        chrono::DateTime::from_timestamp_millis(now_ms - days * 86_400_000 + 60_000)
+            .expect("a time")
+            .to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+    };
+    let events = [
+        management_event("within", &days_ago(30)),
+        management_event("beyond", &days_ago(31)),
+        data_event("of no store anyway", &days_ago(31)),
+        management_event("now", &now()),
+    ];
+    let report = app.client().put_events(&lines(&events)).await.json();
+    assert_eq!(report["accepted"], 4);
+    assert_eq!(
+        (&report["tooOld"], &report["unselected"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(app.lookup_until(("EventId", "within"), 1).await.len(), 1);
+    app.lookup_until(("EventId", "now"), 1).await;
+    let beyond = app.client().lookup(("EventId", "beyond")).await.json();
+    assert_eq!(beyond["Events"], json!([]));
     app.stop().await;
 }
 

@@ -2,6 +2,8 @@
 
 use cairn_testkit::{TestApp, TestAppBuilder};
 
+use super::raw_http::exchange;
+
 // Proves: A6
 #[tokio::test]
 async fn only_health_and_loopback_metrics_answer_without_credentials() {
@@ -47,6 +49,29 @@ async fn a_configured_token_guards_the_metrics() {
     let answer = app.client().unsigned("GET", "/metrics").await;
     assert_eq!(answer.status, 403);
     assert!(!answer.text().contains("canary"));
+    app.stop().await;
+}
+
+// Proves: A6
+#[tokio::test]
+async fn metrics_are_not_for_those_behind_a_proxy() {
+    let proxied = TestAppBuilder::default()
+        .with("http.trusted_proxies", "127.0.0.0/8")
+        .start()
+        .await;
+    let answer = proxied.client().unsigned("GET", "/metrics").await;
+    assert_eq!(answer.status, 403);
+    proxied.stop().await;
+    let app = TestApp::start().await;
+    for header in [
+        "X-Forwarded-For: 198.51.100.7",
+        "Forwarded: for=198.51.100.7",
+    ] {
+        let request =
+            format!("GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{header}\r\n\r\n");
+        let answer = exchange(app.address(), request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 403"), "{header}: {answer}");
+    }
     app.stop().await;
 }
 

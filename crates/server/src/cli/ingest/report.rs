@@ -15,6 +15,8 @@ pub(crate) struct BatchAnswer {
     pub(crate) accepted: u64,
     pub(crate) duplicates: u64,
     pub(crate) unselected: u64,
+    #[serde(rename = "tooOld")]
+    pub(crate) too_old: u64,
     pub(crate) refused: Vec<RefusedEvent>,
 }
 
@@ -74,6 +76,7 @@ impl Report {
         self.accepted += answer.accepted;
         self.duplicates += answer.duplicates;
         self.unselected += answer.unselected;
+        self.too_old += answer.too_old;
         let mut lines = Vec::new();
         for mut event in answer.refused {
             event.index += first;
@@ -139,7 +142,7 @@ impl Report {
         if self.too_old > 0 {
             writeln!(
                 out,
-                "too old     {} (event history keeps 90 days)",
+                "too old     {} (event history does not go back so far)",
                 self.too_old
             )?;
         }

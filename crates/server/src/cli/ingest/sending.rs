@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use cairn_model::EventTime;
-use cairn_platform::Clock;
+use cairn_platform::{Clock, Entropy};
 use futures::StreamExt as _;
 use indicatif::ProgressBar;
 
 use super::checkpoint::Checkpoint;
+use super::event_ids::EventIds;
 use super::inputs::{EventReader, Input};
 use super::report::{BatchAnswer, Report};
 use crate::client::SignedHttp;
@@ -23,14 +23,14 @@ const BATCH_BYTES: usize = 4_000_000;
 const ATTEMPTS_MAX: u32 = 15;
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
-/// What event history keeps (OVR-034).
-const HISTORY_MS: i64 = 90 * 24 * 3_600_000;
 
 /// One run of the command.
 #[derive(Debug)]
 pub(crate) struct Ingest {
     http: SignedHttp,
     clock: Arc<dyn Clock>,
+    /// Unlike that of any other run.
+    run: String,
     progress: ProgressBar,
     /// Held while one batch is noted, never across an await.
     books: Mutex<Books>,
@@ -57,7 +57,7 @@ enum FileFailure {
 impl Ingest {
     pub(crate) fn new(
         http: SignedHttp,
-        clock: Arc<dyn Clock>,
+        (clock, entropy): (Arc<dyn Clock>, &dyn Entropy),
         checkpoint: Option<Checkpoint>,
         refusals: Option<std::fs::File>,
         progress: ProgressBar,
@@ -70,6 +70,7 @@ impl Ingest {
         Self {
             http,
             clock,
+            run: entropy.uuid(),
             progress,
             books,
         }
@@ -116,11 +117,12 @@ impl Ingest {
             if batch.is_empty() {
                 return Ok(());
             }
-            let too_old = self.count_too_old(&batch);
+            let ids = EventIds::of(input, &self.run);
+            let batch = blocking(move || Ok(ids.complete(batch, sent))).await?;
             let answer = self.send_batch(&batch).await?;
             let first = sent;
             sent += u64::try_from(batch.len()).expect("a batch is small");
-            self.note(input, first, sent, answer, too_old)
+            self.note(input, first, sent, answer)
                 .map_err(FileFailure::Books)?;
         }
     }
@@ -181,21 +183,13 @@ impl Ingest {
         unreachable!("the last attempt returns")
     }
 
-    fn note(
-        &self,
-        input: &Input,
-        first: u64,
-        sent: u64,
-        answer: BatchAnswer,
-        too_old: u64,
-    ) -> io::Result<()> {
+    fn note(&self, input: &Input, first: u64, sent: u64, answer: BatchAnswer) -> io::Result<()> {
         let mut books = self.books();
         let Books {
             report,
             checkpoint,
             refusals,
         } = &mut *books;
-        report.too_old += too_old;
         let list = refusals.as_mut().map(|file| file as &mut dyn Write);
         report.add(&input.name(), first, answer, list)?;
         self.progress
@@ -203,13 +197,6 @@ impl Ingest {
         checkpoint
             .as_mut()
             .map_or(Ok(()), |checkpoint| checkpoint.record(input, sent))
-    }
-
-    fn count_too_old(&self, batch: &[Bytes]) -> u64 {
-        let oldest_ms = self.clock.now_ms() - HISTORY_MS;
-        let is_old =
-            |event: &&Bytes| event_time(event).is_some_and(|t| t.as_micros() / 1000 < oldest_ms);
-        u64::try_from(batch.iter().filter(is_old).count()).expect("a batch is small")
     }
 
     fn books(&self) -> std::sync::MutexGuard<'_, Books> {
@@ -239,11 +226,6 @@ fn refusal_text(answer: &crate::client::Answer) -> String {
         "HTTP {} (request {}): {text}",
         answer.status, answer.request_id
     )
-}
-
-fn event_time(event: &Bytes) -> Option<EventTime> {
-    let document = cairn_model::json::Document::parse(event).ok()?;
-    document.root().get("eventTime")?.as_str()?.parse().ok()
 }
 
 async fn next_batch(

@@ -369,6 +369,27 @@ async fn a_panic_in_an_operation_is_a_recorded_failure_without_effect() {
     assert_eq!(answer.status, 200, "{}", text(&answer));
 }
 
+#[tokio::test]
+async fn a_query_service_is_called_by_get_or_post_on_its_root_only() {
+    let fixture = Fixture::new().await;
+    for (method, path, status) in [
+        ("POST", "/", 200),
+        ("POST", "/elsewhere", 400),
+        ("POST", "", 400),
+        ("PUT", "/", 400),
+        ("DELETE", "/", 400),
+    ] {
+        let mut call = call(Protocol::Query);
+        (call.method, call.path) = (method.to_owned(), path.to_owned());
+        let form = Bytes::from_static(b"Action=ListUsers&Version=2010-05-08");
+        let request = (QueryService::Iam, form);
+        let (server, admin) = (&fixture.server, &fixture.admin);
+        let (answer, ..) =
+            query_calls::answer(server, &call, admin, &fixture.region, request).await;
+        assert_eq!(answer.status, status, "{method} {path}");
+    }
+}
+
 // Proves: REC-034
 #[tokio::test]
 async fn a_data_event_lists_its_resource_though_the_call_is_refused() {
