@@ -6,8 +6,8 @@ use cairn_api::authorization::{Resource, Scope, condition_keys, targets};
 use cairn_api::operations::{EventClass, route_rest};
 use cairn_api::shape::Location;
 use cairn_api::{ApiError, ErrorCode, Operation, Service};
-use cairn_catalog::CatalogError;
 use cairn_catalog::identity::ReadIdentities;
+use cairn_catalog::{Catalog, CatalogError};
 use cairn_eventlog::AppendError;
 use cairn_model::{AccountId, Region};
 use percent_encoding::percent_decode_str;
@@ -152,6 +152,31 @@ impl JsonCall<'_> {
         }
     }
 
+    /// Everything that the caller must be allowed.
+    fn asked(&self) -> Vec<AuthorizationTarget> {
+        let keys = condition_keys(self.operation, &self.input);
+        let asked = targets(self.operation, &self.input, self.scope());
+        let asked = asked.into_iter().map(|target| {
+            let resource = match target.resource {
+                Resource::Arn(arn) => arn,
+                // No event data store, query or dashboard exists yet that a request could mean, so there
+                // is none to check on; `*` is the strictest question that can be asked.
+                Resource::Any | Resource::Stored(_) => "*".to_owned(),
+            };
+            AuthorizationTarget {
+                action: target.action.to_owned(),
+                resource_account: self.account_of(&resource),
+                resource,
+                resource_tags: Vec::new(),
+                request_tags: Vec::new(),
+                tag_keys: Vec::new(),
+                keys: keys.clone(),
+                trust_policy: None,
+            }
+        });
+        asked.collect()
+    }
+
     /// The resources that the call is authorized on, if records of its operation list them.
     fn resources(&self) -> Vec<RecordedResource> {
         let Some(kind) = self.operation.recording.resource_type else {
@@ -202,31 +227,16 @@ impl OwnCall for JsonCall<'_> {
         self.operation.is_change() && operations.is_built(self.operation)
     }
 
+    /// Nothing of it stands in the catalog, so reads need no transaction.
+    async fn targets_now(&self, _catalog: &Catalog) -> Result<Vec<AuthorizationTarget>, ApiError> {
+        Ok(self.asked())
+    }
+
     async fn targets(
         &self,
         _identities: &mut dyn ReadIdentities,
     ) -> Result<Vec<AuthorizationTarget>, ApiError> {
-        let keys = condition_keys(self.operation, &self.input);
-        let asked = targets(self.operation, &self.input, self.scope());
-        let asked = asked.into_iter().map(|target| {
-            let resource = match target.resource {
-                Resource::Arn(arn) => arn,
-                // No event data store, query or dashboard exists yet that a request could mean, so there
-                // is none to check on; `*` is the strictest question that can be asked.
-                Resource::Any | Resource::Stored(_) => "*".to_owned(),
-            };
-            AuthorizationTarget {
-                action: target.action.to_owned(),
-                resource_account: self.account_of(&resource),
-                resource,
-                resource_tags: Vec::new(),
-                request_tags: Vec::new(),
-                tag_keys: Vec::new(),
-                keys: keys.clone(),
-                trust_policy: None,
-            }
-        });
-        Ok(asked.collect())
+        Ok(self.asked())
     }
 
     async fn run(&self, work: Work<'_>) -> Result<Done<Vec<u8>>, ApiError> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cairn_catalog::identity::ReadIdentities;
-use cairn_catalog::{CatalogError, OutboxEntry, OutboxRecord, WriteTransaction};
+use cairn_catalog::{Catalog, CatalogError, OutboxEntry, OutboxRecord, WriteTransaction};
 use cairn_eventlog::{AppendError, RecordKind};
 use cairn_model::{AccountId, Region};
 use futures::FutureExt;
@@ -96,7 +96,17 @@ pub(super) trait OwnCall: Sync {
         false
     }
 
-    /// Everything that its caller must be allowed. Asked again inside the transaction of a change.
+    /// Everything that its caller must be allowed, as the catalog is now.
+    async fn targets_now(
+        &self,
+        catalog: &Catalog,
+    ) -> Result<Vec<AuthorizationTarget>, Self::Error> {
+        let transaction = catalog.read().await;
+        let mut transaction = transaction.map_err(Self::Error::from_catalog)?;
+        self.targets(&mut transaction).await
+    }
+
+    /// The same inside the transaction of a change.
     async fn targets(
         &self,
         identities: &mut dyn ReadIdentities,
@@ -229,9 +239,7 @@ impl Context<'_> {
 
     async fn decide<C: OwnCall>(self, own: &C) -> Result<(), Stopped<C::Error>> {
         let catalog = &self.server.world.catalog;
-        let mut transaction = catalog.read().await.map_err(Stopped::from_catalog)?;
-        let targets = self.guarded(own.targets(&mut transaction)).await?;
-        drop(transaction);
+        let targets = self.guarded(own.targets_now(catalog)).await?;
         let authorizer = &self.server.authorizer;
         let grants = authorizer
             .grants(self.call, self.caller, self.region.as_str())
