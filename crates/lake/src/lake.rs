@@ -18,12 +18,11 @@ use crate::error::LakeError;
 use crate::lookup::FileCache;
 use crate::maintenance::Maintenance;
 use crate::making::{EVENT_HISTORY, INSIGHTS_EVENTS};
-use crate::names;
 use crate::objects::{LocalObjects, Objects};
 use crate::steady::SteadyClock;
 use crate::table::{TableVersion, Workshop};
 use crate::tables::{Shared, Table, WRITER};
-use crate::view::{ReadView, oldest_visible};
+use crate::view::ReadView;
 use crate::writer::Writer;
 
 /// First and longest wait before a failed step is tried again.
@@ -97,6 +96,7 @@ impl Lake {
         config.check()?;
         let workshop = Workshop {
             objects,
+            steady: Arc::new(SteadyClock::new(Arc::clone(&clock))),
             clock,
             entropy,
         };
@@ -116,11 +116,11 @@ impl Lake {
             });
             let state = state.await?;
             let version = TableVersion::load(&workshop, &id, &state.metadata).await?;
+            workshop.steady.anchor(version.metadata.last_updated_ms());
             tables.push(Table::new(id, version, state));
         }
-        let holder = names::new_uuid(workshop.clock.as_ref(), workshop.entropy.as_ref());
+        let holder = workshop.uuid();
         let counters = Counters::default();
-        let steady = SteadyClock::new(Arc::clone(&workshop.clock));
         let shared = Arc::new(Shared {
             config,
             catalog,
@@ -130,7 +130,6 @@ impl Lake {
             holder,
             tables,
             counters,
-            steady,
         });
         let file_cache = Arc::new(FileCache::new(shared.config.lookup_cache_bytes_max));
         let mut writer = Writer::new(Arc::clone(&shared));
@@ -185,7 +184,7 @@ impl Lake {
     /// same holder takes another.
     pub async fn lease(&self, holder: &str, table: &TableId) -> Result<TableState, LakeError> {
         let lease_ms = i64::try_from(self.shared.config.lease_ms).unwrap_or(i64::MAX);
-        let now_ms = self.shared.workshop.clock.now_ms();
+        let now_ms = self.shared.workshop.steady.now_ms();
         let term = now_ms..now_ms.saturating_add(lease_ms);
         let state = self.shared.catalog.lease(holder, table, None, term).await;
         state.map_err(LakeError::Catalog)
@@ -203,8 +202,7 @@ impl Lake {
 
     /// The oldest event time that readers show; older rows are on their way out.
     pub fn oldest_visible(&self) -> EventTime {
-        let now_ms = self.shared.steady.now_ms();
-        oldest_visible(now_ms, self.shared.config.retention_micros())
+        self.shared.oldest_visible()
     }
 
     /// Records before this are visible in `table`.

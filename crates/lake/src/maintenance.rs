@@ -18,7 +18,6 @@ use crate::names;
 use crate::reachable::{Reachable, Reader};
 use crate::table::{Change, Prepared};
 use crate::tables::{Current, Shared, Table};
-use crate::view::oldest_visible;
 
 /// Objects that are deleted between two looks at the leases.
 const GARBAGE_BATCH: u32 = 500;
@@ -145,7 +144,7 @@ impl Maintenance {
     /// for a day that is over. Together they stay below the size of one large file, which bounds memory.
     fn pick(&self, files: &[Arc<LiveFile>]) -> Option<(i32, Vec<Arc<LiveFile>>)> {
         let config = &self.shared.config;
-        let today = day_of(self.shared.steady.now_ms().saturating_mul(1_000));
+        let today = day_of(self.shared.workshop.steady.now_ms().saturating_mul(1_000));
         let mut days: HashMap<i32, Vec<&Arc<LiveFile>>> = HashMap::new();
         for file in files
             .iter()
@@ -184,9 +183,7 @@ impl Maintenance {
     /// Drops the days that lie wholly before the retention's edge: metadata only, no file is rewritten.
     async fn expire_rows(&self, table: &Table) -> Result<(), LakeError> {
         let shared = &self.shared;
-        let now_ms = shared.steady.now_ms();
-        let oldest = oldest_visible(now_ms, shared.config.retention_micros());
-        let edge = day_of(oldest.as_micros());
+        let edge = day_of(shared.oldest_visible().as_micros());
         let mut current = table.current.lock().await;
         self.make_certain(table, &mut current).await?;
         let expired = current.version.live_files().filter(|file| file.day < edge);
@@ -244,7 +241,7 @@ impl Maintenance {
 
     fn expired_snapshots(&self, current: &Current) -> HashSet<i64> {
         let config = &self.shared.config;
-        let now_ms = self.shared.steady.now_ms();
+        let now_ms = self.shared.workshop.steady.now_ms();
         let metadata = &current.version.metadata;
         let newest = metadata.current_snapshot_id();
         let mut others: Vec<(i64, i64)> = metadata
@@ -254,13 +251,15 @@ impl Maintenance {
             .collect();
         others.sort_unstable_by(|a, b| b.cmp(a));
         let age = |at: i64| u64::try_from(now_ms.saturating_sub(at)).unwrap_or(0);
+        // A time in the future was stamped by a clock that has since been put right. It says nothing of
+        // the snapshot's age, so the number alone counts.
+        let aged = |at: i64| now_ms.abs_diff(at) > config.snapshot_keep_min_ms;
         let too_old = |at: i64| age(at) > config.snapshot_keep_ms;
         let expired: HashSet<i64> = others
             .iter()
             .enumerate()
             .filter(|(place, (at, _))| {
-                let too_many =
-                    *place + 1 >= config.snapshots_max && age(*at) > config.snapshot_keep_min_ms;
+                let too_many = *place + 1 >= config.snapshots_max && aged(*at);
                 too_old(*at) || too_many
             })
             .map(|(_, (_, id))| *id)
@@ -281,7 +280,7 @@ impl Maintenance {
         let shared = &self.shared;
         let lease_ms = i64::try_from(shared.config.lease_ms).unwrap_or(i64::MAX);
         loop {
-            let now_ms = shared.workshop.clock.now_ms();
+            let now_ms = shared.workshop.steady.now_ms();
             let term = now_ms..now_ms.saturating_add(lease_ms);
             let since = Some(table.oldest_view());
             let leased = shared
@@ -355,7 +354,7 @@ impl Maintenance {
         reader: &mut Reader,
     ) -> Result<Vec<String>, LakeError> {
         let shared = &self.shared;
-        let now_ms = shared.steady.now_ms();
+        let now_ms = shared.workshop.steady.now_ms();
         let age_min = i64::try_from(shared.config.orphan_age_ms).unwrap_or(i64::MAX);
         let listed = shared
             .workshop

@@ -15,7 +15,7 @@ use crate::names;
 use crate::rows::route;
 use crate::table::TableVersion;
 use crate::tables::Shared;
-use crate::view::{oldest_visible, quarantined_bytes};
+use crate::view::quarantined_bytes;
 
 /// The table of event history.
 pub const EVENT_HISTORY: &str = "event-history";
@@ -62,9 +62,7 @@ impl Shared {
         let Some(table) = table_of(routed.class, &record.record.body) else {
             return Destination::Unselected;
         };
-        let now_ms = self.steady.now_ms();
-        let oldest = oldest_visible(now_ms, self.config.retention_micros());
-        if routed.key.time.0 < oldest {
+        if routed.key.time.0 < self.oldest_visible() {
             return Destination::TooOld;
         }
         Destination::Table(

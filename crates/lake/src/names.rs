@@ -4,13 +4,13 @@
 //! in the place of another (C5).
 
 use cairn_catalog::lake::TableId;
-use cairn_platform::{Clock, Entropy};
+use cairn_platform::{Entropy, UnixMillis};
 
 use crate::error::LakeError;
 
 /// A version 7 UUID: 48 bits of milliseconds, then randomness.
-pub(crate) fn new_uuid(clock: &dyn Clock, entropy: &dyn Entropy) -> String {
-    let now_ms = u64::try_from(clock.now_ms()).unwrap_or(0);
+pub(crate) fn new_uuid(now_ms: UnixMillis, entropy: &dyn Entropy) -> String {
+    let now_ms = u64::try_from(now_ms).unwrap_or(0);
     let mut bytes = [0_u8; 16];
     entropy.fill(&mut bytes[6..]);
     bytes[..6].copy_from_slice(&now_ms.to_be_bytes()[2..]);
@@ -110,14 +110,13 @@ pub(crate) fn day_text(day: i32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cairn_platform::{ManualClock, SeededEntropy};
+    use cairn_platform::SeededEntropy;
 
     use super::*;
 
     #[test]
     fn a_name_tells_its_age() {
-        let clock = ManualClock::at(1_795_226_127_981);
-        let uuid = new_uuid(&clock, &SeededEntropy::new(1));
+        let uuid = new_uuid(1_795_226_127_981, &SeededEntropy::new(1));
         let table: TableId = "event-history".parse().expect("a valid name");
         let stamp = stamp(b"its bytes", &uuid);
         for key in [

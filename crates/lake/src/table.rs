@@ -25,6 +25,7 @@ use crate::manifests::{
 use crate::names;
 use crate::objects::{Objects, key_of, location_of};
 use crate::schema;
+use crate::steady::SteadyClock;
 
 /// More manifests than this, and the next commit joins the small ones.
 const MANIFESTS_MAX: usize = 32;
@@ -41,12 +42,15 @@ pub(crate) const POSITION_END: &str = "cairn.position.0.end";
 pub(crate) struct Workshop {
     pub(crate) objects: Arc<dyn Objects>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The time of names and snapshots: a transient jump of the wall clock must not stamp the future on
+    /// what stays.
+    pub(crate) steady: Arc<SteadyClock>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
 
 impl Workshop {
     pub(crate) fn uuid(&self) -> String {
-        names::new_uuid(self.clock.as_ref(), self.entropy.as_ref())
+        names::new_uuid(self.steady.now_ms(), self.entropy.as_ref())
     }
 
     pub(crate) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), LakeError> {
@@ -128,7 +132,7 @@ impl TableVersion {
             .and_then(TableMetadataBuilder::build)
             .map_err(LakeError::iceberg(doing))?;
         let mut document = to_document(&built.metadata)?;
-        document["last-updated-ms"] = workshop.clock.now_ms().into();
+        document["last-updated-ms"] = workshop.steady.now_ms().into();
         let (key, metadata) = write_metadata(workshop, (table, 0), &document).await?;
         let arrow = schema::arrow_schema(metadata.current_schema())?;
         let metadata = Arc::new(metadata);
@@ -209,7 +213,10 @@ impl TableVersion {
         failpoints::reach(failpoints::COMMIT_LIST);
 
         let manifests = number_manifests(self, manifests, files)?;
-        let timestamp_ms = workshop.clock.now_ms().max(self.metadata.last_updated_ms());
+        let timestamp_ms = workshop
+            .steady
+            .now_ms()
+            .max(self.metadata.last_updated_ms());
         let built = self
             .builder()
             .set_branch_snapshot(
@@ -262,7 +269,10 @@ impl TableVersion {
                 entries.retain(|entry| of(entry).is_none_or(|id| !expired.contains(&id)));
             }
         }
-        let now_ms = workshop.clock.now_ms().max(self.metadata.last_updated_ms());
+        let now_ms = workshop
+            .steady
+            .now_ms()
+            .max(self.metadata.last_updated_ms());
         document["last-updated-ms"] = now_ms.into();
         let (key, metadata) = write_metadata(workshop, self.next_name(), &document).await?;
         Ok(Self {

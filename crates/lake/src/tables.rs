@@ -9,7 +9,7 @@ use cairn_catalog::lake::{
     TableState, WriterEpoch,
 };
 use cairn_eventlog::EventLog;
-use cairn_model::PartitionId;
+use cairn_model::{EventTime, PartitionId};
 
 use crate::config::LakeConfig;
 use crate::counters::Counters;
@@ -17,7 +17,6 @@ use crate::error::LakeError;
 use crate::failpoints;
 use crate::hot::{self, HotBatch};
 use crate::live_file::LiveFile;
-use crate::steady::SteadyClock;
 use crate::table::{TableVersion, Workshop};
 use crate::view::ReadView;
 
@@ -36,7 +35,6 @@ pub(crate) struct Shared {
     pub(crate) holder: String,
     pub(crate) tables: Vec<Arc<Table>>,
     pub(crate) counters: Counters,
-    pub(crate) steady: SteadyClock,
 }
 
 /// A table as this process holds it.
@@ -158,6 +156,17 @@ fn view_of(current: &Current) -> ReadView {
 }
 
 impl Shared {
+    /// The oldest event time that readers show. Older rows are removed, older events turned away: so the
+    /// clock must be sure.
+    pub(crate) fn oldest_visible(&self) -> EventTime {
+        let now_ms = self.workshop.steady.earliest_ms();
+        let micros = now_ms
+            .saturating_mul(1_000)
+            .saturating_sub(self.config.retention_micros())
+            .max(0);
+        EventTime::from_micros(micros).unwrap_or_default()
+    }
+
     pub(crate) fn table(&self, id: &TableId) -> Option<&Arc<Table>> {
         self.tables.iter().find(|table| table.id == *id)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use cairn_catalog::lake::{Generation, TableId};
-use cairn_model::{EventTime, PartitionId, Sequence};
+use cairn_model::{PartitionId, Sequence};
 
 use crate::hot::HotBatch;
 use crate::live_file::LiveFile;
@@ -46,15 +46,6 @@ impl ReadView {
         self.files.iter().map(|file| file.rows).sum::<u64>()
             + self.hot.iter().map(|batch| batch.object.rows).sum::<u64>()
     }
-}
-
-/// The oldest time that readers may still see; rows before it wait to be removed.
-pub(crate) fn oldest_visible(now_ms: i64, retention_micros: i64) -> EventTime {
-    let micros = now_ms
-        .saturating_mul(1_000)
-        .saturating_sub(retention_micros)
-        .max(0);
-    EventTime::from_micros(micros).unwrap_or_default()
 }
 
 /// A record that no row could be made of, as it is kept: one line of JSON that says why and how long the

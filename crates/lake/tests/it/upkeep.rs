@@ -168,6 +168,89 @@ async fn a_clock_that_jumps_expires_nothing() {
     check_public_state(&stage.lake_folder(), &view.metadata_key, 0..30);
 }
 
+// Proves: S8, R17
+#[tokio::test]
+async fn a_start_with_a_wrong_clock_expires_nothing_and_turns_nothing_away() {
+    let year_ms = 366 * 24 * 60 * 60 * 1_000;
+    for jump_ms in [year_ms, -year_ms] {
+        let stage = Stage::new().await;
+        let lake = stage.open().await;
+        flushed(&stage, &lake, &[events(0..10)]).await;
+        drop(lake);
+        stage.clock.jump_to(crate::stage::NOW_MS + jump_ms);
+        let lake = stage.open().await;
+        let mut sent = 10;
+        // Wrong for an hour; then the operator's clock is right again, and is on probation for a day.
+        for hours in [0, 1, 2, 23] {
+            if hours == 2 {
+                stage.clock.jump_to(crate::stage::NOW_MS + 60 * 60 * 1_000);
+            }
+            stage.append(&events(sent..sent + 10)).await;
+            lake.ingest().await.expect("it works");
+            sent += 10;
+            lake.maintain().await.expect("it works");
+            lake.flush().await.expect("it works");
+            check_rows(&lake, &view_of(&lake), &events(0..sent)).await;
+            stage.clock.advance(Duration::from_hours(hours));
+        }
+        assert_eq!(lake.status().counts.too_old, 0, "jump of {jump_ms} ms");
+        drop(lake);
+        let lake = stage.open().await;
+        lake.maintain().await.expect("it works");
+        check_rows(&lake, &view_of(&lake), &events(0..sent)).await;
+    }
+}
+
+// Proves: S8, R17
+#[tokio::test]
+async fn tables_made_by_a_clock_that_was_ahead_lose_nothing_once_it_is_right() {
+    let mut stage = Stage::new().await;
+    stage.config.snapshots_max = 20;
+    stage.config.compaction_files_min = 1_000;
+    stage.config.compaction_files_max = 1_000;
+    let year_ms = 366 * 24 * 60 * 60 * 1_000;
+    stage.clock.jump_to(crate::stage::NOW_MS + year_ms);
+    let lake = stage.open().await;
+    stage.clock.jump_to(crate::stage::NOW_MS);
+    let batches: Vec<_> = (0..60).map(|n| events(n..n + 1)).collect();
+    flushed(&stage, &lake, &batches).await;
+    lake.maintain().await.expect("it works");
+    check_rows(&lake, &view_of(&lake), &events(0..60)).await;
+    drop(lake);
+    let lake = stage.open().await;
+    lake.maintain().await.expect("it works");
+    check_rows(&lake, &view_of(&lake), &events(0..60)).await;
+    // The right time is believed after a day. Snapshots that carry the future are bounded in number.
+    for _ in 0..3 {
+        stage.clock.advance(Duration::from_hours(12));
+        lake.maintain().await.expect("it works");
+    }
+    let batches: Vec<_> = (60..120).map(|n| events(n..n + 1)).collect();
+    flushed(&stage, &lake, &batches).await;
+    lake.maintain().await.expect("it works");
+    check_rows(&lake, &view_of(&lake), &events(0..120)).await;
+    let lists = stored(&stage.lake_folder());
+    let lists = lists.iter().filter(|key| key.contains("/snap-")).count();
+    assert!(lists <= 36, "{lists} snapshots are kept");
+}
+
+// Proves: S8, R17
+#[tokio::test]
+async fn a_wall_clock_that_was_ahead_once_stamps_no_future_on_snapshots() {
+    let stage = Stage::new().await;
+    let lake = stage.open().await;
+    flushed(&stage, &lake, &[events(0..10)]).await;
+    stage
+        .clock
+        .jump_to(crate::stage::NOW_MS + 366 * 24 * 60 * 60 * 1_000);
+    flushed(&stage, &lake, &[events(10..20)]).await;
+    stage.clock.jump_to(crate::stage::NOW_MS);
+    let text = std::fs::read(stage.lake_folder().join(&view_of(&lake).metadata_key));
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&text.expect("it exists")).expect("it is JSON");
+    assert_eq!(metadata["last-updated-ms"], crate::stage::NOW_MS);
+}
+
 #[tokio::test]
 async fn old_snapshots_go_and_take_only_their_own_objects() {
     let mut stage = Stage::new().await;
