@@ -49,6 +49,13 @@ pub struct LakeConfig {
     pub lease_ms: u64,
     /// Bytes of footers, page indexes and bloom filters of data files that lookups keep in memory.
     pub lookup_cache_bytes_max: usize,
+    /// Lookups that read at once; beyond it they are refused.
+    pub lookups_max: usize,
+    /// Nothing is written that would leave less room than this on the disk. Less than what the event log
+    /// leaves, so that the lake can still take over what the log holds, and let it go.
+    pub free_bytes_min: u64,
+    /// Room that compaction leaves beside that.
+    pub compaction_free_bytes_min: u64,
 }
 
 /// The least age of an orphan (R13).
@@ -77,6 +84,9 @@ impl Default for LakeConfig {
             orphan_interval_ms: 60 * 60 * 1_000,
             lease_ms: 5 * 60 * 1_000,
             lookup_cache_bytes_max: 64 * 1024 * 1024,
+            lookups_max: 64,
+            free_bytes_min: 64 * 1024 * 1024,
+            compaction_free_bytes_min: 256 * 1024 * 1024,
         }
     }
 }
@@ -93,6 +103,9 @@ impl LakeConfig {
         }
         if self.commit_interval_ms == 0 || self.commit_rows_max == 0 || self.commit_bytes_max == 0 {
             return refuse("commit_interval_ms, commit_rows_max or commit_bytes_max");
+        }
+        if self.lookups_max == 0 {
+            return refuse("lookups_max");
         }
         if self.history_retention_days == 0 {
             return refuse("history_retention_days");

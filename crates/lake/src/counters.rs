@@ -11,6 +11,7 @@ pub(crate) struct Counters {
     quarantined: AtomicU64,
     lost: AtomicU64,
     rebuilt: AtomicU64,
+    damaged: AtomicU64,
     commits: AtomicU64,
     compacted: AtomicU64,
     deleted: AtomicU64,
@@ -32,6 +33,8 @@ pub struct LakeCounts {
     pub lost: u64,
     /// Damaged hot objects that were rebuilt from the log.
     pub rebuilt_hot_objects: u64,
+    /// Times that a data file was found damaged.
+    pub damaged_data_files: u64,
     /// Commits of tables.
     pub commits: u64,
     /// Data files that compaction replaced.
@@ -67,6 +70,10 @@ impl Counters {
         self.rebuilt.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn add_damaged(&self) {
+        self.damaged.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn add_commit(&self) {
         self.commits.fetch_add(1, Ordering::Relaxed);
     }
@@ -92,6 +99,7 @@ impl Counters {
             quarantined: of(&self.quarantined),
             lost: of(&self.lost),
             rebuilt_hot_objects: of(&self.rebuilt),
+            damaged_data_files: of(&self.damaged),
             commits: of(&self.commits),
             compacted_files: of(&self.compacted),
             deleted_objects: of(&self.deleted),

@@ -3,6 +3,7 @@
 use cairn_catalog::lake::{LakeCatalogError, TableId};
 use cairn_eventlog::ReadError;
 use cairn_model::{PartitionId, Sequence};
+use parquet::errors::ParquetError;
 
 use crate::objects::ObjectError;
 
@@ -90,6 +91,9 @@ pub enum LakeError {
         /// The setting.
         name: &'static str,
     },
+    /// As many lookups read already as may at once.
+    #[error("too many lookups at once")]
+    Busy,
     /// A background task of the runtime was lost.
     #[error("a task was lost: {0}")]
     TaskLost(String),
@@ -100,8 +104,9 @@ impl LakeError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Catalog(error) => error.is_retryable(),
-            Self::Objects(ObjectError::Failed { .. })
+            Self::Objects(ObjectError::Failed { .. } | ObjectError::NoSpace { .. })
             | Self::Log(ReadError::Disk { .. })
+            | Self::Busy
             | Self::TaskLost(_) => true,
             Self::Objects(_)
             | Self::Log(_)
@@ -138,9 +143,19 @@ impl LakeError {
     pub(crate) fn parquet(
         doing: &'static str,
     ) -> impl FnOnce(parquet::errors::ParquetError) -> Self {
-        move |error| Self::Rows {
-            doing,
-            reason: error.to_string(),
+        move |error| {
+            let other = match error {
+                // What our own reader said comes back as it was.
+                ParquetError::External(inner) => match inner.downcast::<Self>() {
+                    Ok(ours) => return *ours,
+                    Err(other) => ParquetError::External(other),
+                },
+                other => other,
+            };
+            Self::Rows {
+                doing,
+                reason: other.to_string(),
+            }
         }
     }
 }

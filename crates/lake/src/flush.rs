@@ -81,7 +81,7 @@ impl Shared {
     ) -> Result<Vec<DataFile>, LakeError> {
         let mut added = Vec::with_capacity(files.len());
         for (day, file) in files {
-            let stamp = self.workshop.stamp(&file.bytes);
+            let stamp = names::stamp(file.checksum, &self.workshop.uuid());
             let key = names::data_key(&version.table, day, &stamp);
             let schema = version.metadata.current_schema();
             added.push(describe(schema, location_of(&key), day, &file)?);

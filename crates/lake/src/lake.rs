@@ -10,7 +10,7 @@ use cairn_eventlog::EventLog;
 use cairn_model::{EventTime, PartitionId, Sequence};
 use cairn_platform::{Clock, Entropy};
 use futures::future::{Either, select};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::config::LakeConfig;
 use crate::counters::{Counters, LakeCounts};
@@ -36,6 +36,7 @@ pub struct Lake {
     writer: tokio::sync::Mutex<Writer>,
     maintenance: Maintenance,
     file_cache: Arc<FileCache>,
+    lookup_permits: Arc<Semaphore>,
 }
 
 /// What a table holds.
@@ -80,7 +81,9 @@ impl Lake {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Arc<Self>, LakeError> {
-        let objects = LocalObjects::open(config.data_dir.clone()).map_err(LakeError::Objects)?;
+        let objects = LocalObjects::open(config.data_dir.clone())
+            .map_err(LakeError::Objects)?
+            .with_free_bytes_min(config.free_bytes_min);
         Self::open_on(config, Arc::new(objects), catalog, log, clock, entropy).await
     }
 
@@ -104,6 +107,9 @@ impl Lake {
             .acquire_writer(WRITER)
             .await
             .map_err(LakeError::Catalog)?;
+        let objects = &workshop.objects;
+        let cleaned = objects.remove_unfinished().await;
+        cleaned.map_err(LakeError::Objects)?;
         let mut tables = Vec::new();
         for name in [EVENT_HISTORY, INSIGHTS_EVENTS] {
             let id: TableId = name
@@ -132,6 +138,7 @@ impl Lake {
             counters,
         });
         let file_cache = Arc::new(FileCache::new(shared.config.lookup_cache_bytes_max));
+        let lookup_permits = Arc::new(Semaphore::new(shared.config.lookups_max));
         let mut writer = Writer::new(Arc::clone(&shared));
         // Nothing is flushed here: this only learns where the tables are, and refuses a wrong log.
         writer.begin().await?;
@@ -141,6 +148,7 @@ impl Lake {
             writer: tokio::sync::Mutex::new(writer),
             maintenance,
             file_cache,
+            lookup_permits,
         }))
     }
 
@@ -198,6 +206,16 @@ impl Lake {
     /// What lookups remember of data files.
     pub(crate) fn file_cache(&self) -> &Arc<FileCache> {
         &self.file_cache
+    }
+
+    /// A lookup came upon a damaged data file.
+    pub(crate) fn count_damage(&self) {
+        self.shared.counters.add_damaged();
+    }
+
+    /// How many lookups may still begin.
+    pub(crate) fn lookup_permits(&self) -> &Arc<Semaphore> {
+        &self.lookup_permits
     }
 
     /// The oldest event time that readers show; older rows are on their way out.

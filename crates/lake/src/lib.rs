@@ -21,11 +21,13 @@ mod contained;
 mod hot;
 mod merge;
 mod parquet_file;
+mod row_sizes;
 
 mod live_file;
 mod manifests;
 mod names;
 mod objects;
+mod sums;
 mod table;
 mod view;
 

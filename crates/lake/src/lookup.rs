@@ -134,7 +134,11 @@ impl LookupSource {
 impl Lake {
     /// One page of the newest events that match, out of the newest consistent view; with a cursor, out of
     /// what the first page's view could see.
+    ///
+    /// At most `lookups_max` read at once; beyond that the answer is [`LakeError::Busy`] (R18).
     pub async fn lookup(&self, query: LookupQuery) -> Result<LookupPage, LakeError> {
+        let permit = Arc::clone(self.lookup_permits()).try_acquire_owned();
+        let permit = permit.map_err(|_| LakeError::Busy)?;
         let view = self.read_view(&query.source.table())?;
         let objects = Arc::clone(self.objects());
         let cache = Arc::clone(self.file_cache());
@@ -142,10 +146,15 @@ impl Lake {
         let runtime = tokio::runtime::Handle::current();
         // Decoding Parquet is work for a thread of its own, not for the ones that serve connections.
         let found = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
             runtime.block_on(page::find_page(&view, &objects, &cache, &query, oldest))
         });
-        found
+        let found = found
             .await
-            .map_err(|lost| LakeError::TaskLost(lost.to_string()))?
+            .map_err(|lost| LakeError::TaskLost(lost.to_string()))?;
+        if matches!(found, Err(LakeError::Damaged { .. })) {
+            self.count_damage();
+        }
+        found
     }
 }

@@ -9,6 +9,7 @@ use cairn_catalog::lake::CommitKind;
 use iceberg::spec::Operation;
 use tokio::sync::Mutex;
 
+use crate::counters::Counters;
 use crate::error::LakeError;
 use crate::failpoints;
 use crate::live_file::LiveFile;
@@ -40,6 +41,23 @@ struct State {
     /// protects an object in the making from a wall clock that jumps.
     suspects: HashMap<String, Duration>,
     last_orphan_search: Option<Duration>,
+    damaged: DamagedFiles,
+}
+
+/// Data files that were found damaged. They stay where they are: the rest of their rows is evidence too,
+/// and a merged file would hide what happened to them.
+#[derive(Debug, Default)]
+struct DamagedFiles(HashSet<String>);
+
+impl DamagedFiles {
+    fn note(&mut self, counters: &Counters, error: &LakeError) {
+        if let LakeError::Damaged { key, reason } = error
+            && self.0.insert(key.clone())
+        {
+            counters.add_damaged();
+            tracing::error!(object = key, reason, "data file damaged, left as it is");
+        }
+    }
 }
 
 impl Maintenance {
@@ -57,7 +75,7 @@ impl Maintenance {
         let mut first = None;
         for table in &self.shared.tables {
             let outcomes = [
-                self.compact(table).await,
+                self.compact(table, &mut state.damaged).await,
                 self.expire_rows(table).await,
                 self.expire_snapshots(table, &mut state.reader).await,
                 self.collect_garbage(table).await,
@@ -72,21 +90,31 @@ impl Maintenance {
     }
 
     /// Joins small files of a day into larger ones.
-    async fn compact(&self, table: &Table) -> Result<(), LakeError> {
+    async fn compact(&self, table: &Table, damaged: &mut DamagedFiles) -> Result<(), LakeError> {
         for _ in 0..COMPACTIONS_PER_ROUND {
             // The view keeps the files in place until they are replaced.
             let view = table.view();
-            let Some((day, files)) = self.pick(&view.files) else {
+            let Some((day, files)) = self.pick(&view.files, damaged) else {
                 break;
             };
+            let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+            let room = self.shared.workshop.objects.room().await;
+            let room = room.map_err(LakeError::Objects)?;
+            if room < bytes.saturating_add(self.shared.config.compaction_free_bytes_min) {
+                tracing::warn!(bytes, room, "compaction waits for room on the disk");
+                break;
+            }
             let mut inputs = Vec::with_capacity(files.len());
             for file in &files {
-                inputs.push(self.shared.workshop.get(&file.key).await?);
+                let read = self.shared.workshop.get(&file.key).await;
+                let bytes = read.inspect_err(|error| damaged.note(&self.shared.counters, error))?;
+                inputs.push((file.key.clone(), bytes));
             }
             let rows: u64 = files.iter().map(|file| file.rows).sum();
             let rows_expected = usize::try_from(rows).unwrap_or(usize::MAX);
             let schema = Arc::clone(&view.schema);
-            let merged = blocking(move || merge_files(&schema, inputs, rows_expected)).await?;
+            let merged = blocking(move || merge_files(&schema, inputs, rows_expected)).await;
+            let merged = merged.inspect_err(|error| damaged.note(&self.shared.counters, error))?;
             let written = merged.metadata.file_metadata().num_rows();
             if u64::try_from(written).ok() != Some(rows) {
                 return Err(LakeError::Rows {
@@ -142,13 +170,18 @@ impl Maintenance {
 
     /// Small files of one day that are worth joining: many for the day that is being written, two or more
     /// for a day that is over. Together they stay below the size of one large file, which bounds memory.
-    fn pick(&self, files: &[Arc<LiveFile>]) -> Option<(i32, Vec<Arc<LiveFile>>)> {
+    fn pick(
+        &self,
+        files: &[Arc<LiveFile>],
+        damaged: &DamagedFiles,
+    ) -> Option<(i32, Vec<Arc<LiveFile>>)> {
         let config = &self.shared.config;
         let today = day_of(self.shared.workshop.steady.now_ms().saturating_mul(1_000));
         let mut days: HashMap<i32, Vec<&Arc<LiveFile>>> = HashMap::new();
         for file in files
             .iter()
             .filter(|file| file.bytes < config.compaction_file_bytes)
+            .filter(|file| !damaged.0.contains(&file.key))
         {
             days.entry(file.day).or_default().push(file);
         }

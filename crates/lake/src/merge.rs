@@ -10,17 +10,26 @@ use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
 };
+use parquet::file::metadata::PageIndexPolicy;
 
 use crate::error::LakeError;
 use crate::parquet_file::{DataFileWriter, FinishedFile};
+use crate::row_sizes::{RowSizes, largest_rows_bytes};
+use crate::rows::checksum;
 use crate::schema::column_index;
+use crate::sums;
 
-/// Rows that are put together at once.
+/// Rows that are put together at once, at most.
 const STEP_ROWS: usize = 4_096;
-/// Rows that are read at once from each data file of a compaction.
+/// Bytes of rows that are put together at once, or one row.
+const STEP_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Rows that are read at once from each data file of a compaction, at most.
 const READ_ROWS: usize = 1_024;
+/// About how many bytes of rows all data files of a compaction have in memory (R18).
+const READ_BYTES_MAX: usize = 32 * 1024 * 1024;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// The day of an event's time, counted from 1970-01-01.
@@ -35,6 +44,7 @@ pub(crate) struct Keys {
     regions: StringArray,
     times: TimestampMicrosecondArray,
     sequences: Int64Array,
+    sizes: RowSizes,
 }
 
 /// What orders rows: account, Region, newest first.
@@ -53,6 +63,7 @@ impl Keys {
                 a.as_primitive_opt::<arrow::datatypes::Int64Type>()
             })?
             .clone(),
+            sizes: RowSizes::of(batch)?,
         })
     }
 
@@ -108,8 +119,17 @@ pub(crate) fn write_days(
     for (day, mut rows) in days {
         rows.sort_unstable_by(|a, b| keys[a.0].key(a.1).cmp(&keys[b.0].key(b.1)));
         let mut writer = DataFileWriter::new(Arc::clone(schema), rows.len())?;
-        for step in rows.chunks(STEP_ROWS) {
+        let size = |(batch, row): (usize, usize)| keys[batch].sizes.row_bytes(row);
+        let mut rest = rows.as_slice();
+        while !rest.is_empty() {
+            let (mut taken, mut bytes) = (0, 0);
+            while taken < rest.len().min(STEP_ROWS) && (taken == 0 || bytes < STEP_BYTES_MAX) {
+                bytes += size(rest[taken]);
+                taken += 1;
+            }
+            let (step, later) = rest.split_at(taken);
             writer.write(&interleave(&batches, step)?)?;
+            rest = later;
         }
         files.push((day, writer.finish()?));
     }
@@ -120,29 +140,37 @@ fn interleave(batches: &[&RecordBatch], rows: &[(usize, usize)]) -> Result<Recor
     interleave_record_batch(batches, rows).map_err(LakeError::arrow("merging rows"))
 }
 
-/// Merges data files of one day into one, reading them in step so that memory stays bounded.
+/// A data file with its object key.
+pub(crate) type NamedFile = (String, Bytes);
+
+/// Merges data files of one day into one, reading them in step so that memory stays bounded. No row goes
+/// in whose bytes are not what was written (C5).
 pub(crate) fn merge_files(
     schema: &SchemaRef,
-    files: Vec<Bytes>,
+    files: Vec<NamedFile>,
     rows_expected: usize,
 ) -> Result<FinishedFile, LakeError> {
     let mut sources = Vec::with_capacity(files.len());
     let mut batches: Vec<RecordBatch> = Vec::new();
-    for bytes in files {
-        if let Some(source) = Source::open(schema, bytes, &mut batches)? {
+    let share = READ_BYTES_MAX / files.len().max(1);
+    for file in files {
+        if let Some(source) = Source::open(schema, file, share, &mut batches)? {
             sources.push(source);
         }
     }
     let mut writer = DataFileWriter::new(Arc::clone(schema), rows_expected)?;
     let mut rows: Vec<(usize, usize)> = Vec::with_capacity(STEP_ROWS);
+    let mut bytes = 0;
     while let Some(least) = least(&sources) {
         let source = &mut sources[least];
         rows.push((source.batch, source.row));
+        bytes += source.keys.sizes.row_bytes(source.row);
         if !source.step(&mut batches)? {
             sources.swap_remove(least);
         }
-        if rows.len() == STEP_ROWS {
+        if rows.len() == STEP_ROWS || bytes >= STEP_BYTES_MAX {
             write_step(&mut writer, &mut batches, &mut rows, &mut sources)?;
+            bytes = 0;
         }
     }
     write_step(&mut writer, &mut batches, &mut rows, &mut sources)?;
@@ -172,6 +200,9 @@ fn write_step(
 
 /// A data file that is being merged: the row at its head.
 struct Source {
+    key: String,
+    /// True if nothing but the rows' own checksums tells whether they are whole.
+    compares_rows: bool,
     reader: ParquetRecordBatchReader,
     /// Which of the batches in hand is this file's.
     batch: usize,
@@ -182,21 +213,33 @@ struct Source {
 impl Source {
     fn open(
         schema: &SchemaRef,
-        bytes: Bytes,
+        (key, bytes): NamedFile,
+        bytes_share: usize,
         batches: &mut Vec<RecordBatch>,
     ) -> Result<Option<Self>, LakeError> {
-        let mut reader = read_file(schema, bytes)?;
+        let compares_rows = !sums::verify(&key, &bytes)?;
+        let mut reader = read_file(schema, bytes, bytes_share)?;
         let Some(first) = next_batch(&mut reader)? else {
             return Ok(None);
         };
-        let keys = Keys::of(&first)?;
-        batches.push(first);
-        Ok(Some(Self {
+        let source = Self {
+            key,
+            compares_rows,
             reader,
-            batch: batches.len() - 1,
-            keys,
+            batch: batches.len(),
+            keys: Keys::of(&first)?,
             row: 0,
-        }))
+        };
+        source.compare_rows(&first)?;
+        batches.push(first);
+        Ok(Some(source))
+    }
+
+    fn compare_rows(&self, batch: &RecordBatch) -> Result<(), LakeError> {
+        if !self.compares_rows {
+            return Ok(());
+        }
+        compare_checksums(&self.key, batch)
     }
 
     /// Goes one row on; false at the end.
@@ -208,6 +251,7 @@ impl Source {
         let Some(next) = next_batch(&mut self.reader)? else {
             return Ok(false);
         };
+        self.compare_rows(&next)?;
         self.keys = Keys::of(&next)?;
         self.row = 0;
         batches.push(next);
@@ -224,15 +268,44 @@ fn least(sources: &[Source]) -> Option<usize> {
     (0..sources.len()).min_by(order)
 }
 
-/// A reader over all rows of a data file.
-pub(crate) fn read_file(
+/// A reader over all rows of a data file, as many at once as fit in `bytes_max`, or one.
+fn read_file(
     schema: &SchemaRef,
     bytes: Bytes,
+    bytes_max: usize,
 ) -> Result<ParquetRecordBatchReader, LakeError> {
-    let options = ArrowReaderOptions::new().with_schema(Arc::clone(schema));
-    ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options)
-        .and_then(|builder| builder.with_batch_size(READ_ROWS).build())
-        .map_err(LakeError::parquet("opening a data file"))
+    let doing = "opening a data file";
+    let options = ArrowReaderOptions::new()
+        .with_schema(Arc::clone(schema))
+        .with_page_index_policy(PageIndexPolicy::Optional);
+    let metadata = ArrowReaderMetadata::load(&bytes, options).map_err(LakeError::parquet(doing))?;
+    let rows = (bytes_max / largest_rows_bytes(&metadata)).clamp(1, READ_ROWS);
+    ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
+        .with_batch_size(rows)
+        .build()
+        .map_err(LakeError::parquet(doing))
+}
+
+/// Compares each event with the checksum in its row.
+pub(crate) fn compare_checksums(key: &str, batch: &RecordBatch) -> Result<(), LakeError> {
+    let texts = |name| {
+        let column = batch.column_by_name(name);
+        column.and_then(|column| column.as_string_opt::<i32>())
+    };
+    let (Some(events), Some(checksums)) = (texts("eventjson"), texts("eventjsonchecksum")) else {
+        return Err(LakeError::UnknownSchema {
+            columns: batch.num_columns(),
+        });
+    };
+    for (event, known) in events.iter().zip(checksums) {
+        if event.map(checksum).as_deref() != known {
+            return Err(LakeError::Damaged {
+                key: key.to_owned(),
+                reason: "an event does not match its checksum".to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn next_batch(reader: &mut ParquetRecordBatchReader) -> Result<Option<RecordBatch>, LakeError> {

@@ -4,13 +4,15 @@
 //! of a key in Iceberg metadata is `s3://cairn-lake/<key>`. Objects are written once and never change.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cairn_platform::{Disk as _, RealDisk};
 
 /// Every location in table metadata begins with this.
 pub const LOCATION_PREFIX: &str = "s3://cairn-lake/";
@@ -35,14 +37,25 @@ pub trait Objects: Send + Sync + fmt::Debug {
     /// The whole object.
     async fn get(&self, key: &str) -> Result<Bytes, ObjectError>;
 
-    /// Part of the object.
-    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, ObjectError>;
+    /// Part of the object, read on the calling thread, which must be one that may wait: a lookup holds
+    /// such a thread already, and must not need a second one to go on.
+    fn get_range_blocking(&self, key: &str, range: Range<u64>) -> Result<Bytes, ObjectError>;
 
     /// Keys that begin with `prefix`, which ends with `/`. In no order.
     async fn list(&self, prefix: &str) -> Result<Vec<String>, ObjectError>;
 
     /// Deletes an object; one that is not there is no error.
     async fn delete(&self, key: &str) -> Result<(), ObjectError>;
+
+    /// Bytes that can still be written before writes are refused.
+    async fn room(&self) -> Result<u64, ObjectError> {
+        Ok(u64::MAX)
+    }
+
+    /// Removes what writes that were cut off have left behind. Only the one writer may call this.
+    async fn remove_unfinished(&self) -> Result<(), ObjectError> {
+        Ok(())
+    }
 }
 
 /// Why an object could not be written or read.
@@ -54,9 +67,21 @@ pub enum ObjectError {
         /// The key.
         key: String,
     },
+    /// The object ends before what was asked for.
+    #[error("object {key} is shorter than it was")]
+    CutOff {
+        /// The key.
+        key: String,
+    },
     /// The key could lead out of the store.
     #[error("{key:?} cannot be an object key")]
     InvalidKey {
+        /// The key.
+        key: String,
+    },
+    /// The store has less room left than must stay free.
+    #[error("no room for object {key}")]
+    NoSpace {
         /// The key.
         key: String,
     },
@@ -76,17 +101,28 @@ pub enum ObjectError {
 #[derive(Debug)]
 pub struct LocalObjects {
     root: PathBuf,
+    free_bytes_min: u64,
 }
 
 impl LocalObjects {
     /// Opens the folder, making it if it is not there.
     pub fn open(root: PathBuf) -> Result<Self, ObjectError> {
-        let made = fs::create_dir_all(&root).and_then(|()| match root.parent() {
+        let made = create_private_folders(&root).and_then(|()| match root.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => sync_directory(parent),
             _ => Ok(()),
         });
         made.map_err(|error| failure("creation", "/", &error))?;
-        Ok(Self { root })
+        Ok(Self {
+            root,
+            free_bytes_min: 0,
+        })
+    }
+
+    /// Refuses writes that would leave less room on the disk than this (R18).
+    #[must_use]
+    pub fn with_free_bytes_min(mut self, free_bytes_min: u64) -> Self {
+        self.free_bytes_min = free_bytes_min;
+        self
     }
 
     fn path(&self, key: &str) -> Result<PathBuf, ObjectError> {
@@ -129,10 +165,22 @@ impl LocalObjects {
 #[async_trait]
 impl Objects for LocalObjects {
     async fn put_durable(&self, key: &str, bytes: Bytes) -> Result<(), ObjectError> {
-        self.blocking("write", key, move |root, path| {
+        let (free_bytes_min, size) = (self.free_bytes_min, bytes.len() as u64);
+        let written = self.blocking("write", key, move |root, path| {
+            if room_above(&root, free_bytes_min)? < size {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
             write_durable(&root, &path, &bytes)
+        });
+        written.await.map_err(|error| match error {
+            // A folder that goes away under a write is a failure of the store, not a missing object.
+            ObjectError::NotFound { key } => ObjectError::Failed {
+                operation: "write",
+                key,
+                reason: "the folder is gone".to_owned(),
+            },
+            other => other,
         })
-        .await
     }
 
     async fn get(&self, key: &str) -> Result<Bytes, ObjectError> {
@@ -140,9 +188,9 @@ impl Objects for LocalObjects {
             .await
     }
 
-    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, ObjectError> {
-        self.blocking("read", key, move |_, path| read_range(&path, &range))
-            .await
+    fn get_range_blocking(&self, key: &str, range: Range<u64>) -> Result<Bytes, ObjectError> {
+        let path = self.path(key)?;
+        read_range(&path, &range).map_err(|error| failure("read", key, &error))
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, ObjectError> {
@@ -162,35 +210,84 @@ impl Objects for LocalObjects {
         })
         .await
     }
+
+    async fn room(&self) -> Result<u64, ObjectError> {
+        let free_bytes_min = self.free_bytes_min;
+        self.blocking("free space query", ".room", move |root, _| {
+            room_above(&root, free_bytes_min)
+        })
+        .await
+    }
+
+    async fn remove_unfinished(&self) -> Result<(), ObjectError> {
+        self.blocking("clean-up", ".unfinished", |root, _| {
+            let mut keys = Vec::new();
+            list_files(&root, &root, &mut keys)?;
+            for key in keys.iter().filter(|key| key.ends_with(TEMPORARY_SUFFIX)) {
+                fs::remove_file(root.join(key))?;
+                tracing::info!(object = key, "unfinished object removed");
+            }
+            Ok(())
+        })
+        .await
+    }
 }
 
 fn failure(operation: &'static str, key: &str, error: &io::Error) -> ObjectError {
     let key = key.to_owned();
-    if error.kind() == io::ErrorKind::NotFound {
-        ObjectError::NotFound { key }
-    } else {
-        ObjectError::Failed {
+    match error.kind() {
+        io::ErrorKind::NotFound => ObjectError::NotFound { key },
+        io::ErrorKind::UnexpectedEof => ObjectError::CutOff { key },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ObjectError::NoSpace { key },
+        _ => ObjectError::Failed {
             operation,
             key,
             reason: error.to_string(),
-        }
+        },
     }
 }
 
-/// Bytes first, then the name: a file under its final name is always whole. The temporary name is the
-/// final one with a suffix, so that a second try of the same object starts over.
+/// Bytes that may be written until only `free_bytes_min` are left.
+fn room_above(root: &Path, free_bytes_min: u64) -> io::Result<u64> {
+    let free = RealDisk::new().free_bytes(root);
+    let free = free.map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(free.saturating_sub(free_bytes_min))
+}
+
+/// Bytes first, then the name: a file under its final name is always whole. What a failed write leaves is
+/// removed, so that tries on a full disk do not fill it with parts.
 fn write_durable(root: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(root);
     make_folders(root, folder)?;
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(TEMPORARY_SUFFIX);
     let temporary = PathBuf::from(temporary);
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&temporary, path)?;
+    let written = write_private(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // Best effort: the next start removes what stays.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
     sync_directory(folder)
+}
+
+/// Writes a file that only its owner may read: these are audit records.
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    let mut file = options.mode(PRIVATE_FILE).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+const PRIVATE_FILE: u32 = 0o600;
+const PRIVATE_FOLDER: u32 = 0o700;
+
+fn create_private_folders(path: &Path) -> io::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(PRIVATE_FOLDER)
+        .create(path)
 }
 
 const TEMPORARY_SUFFIX: &str = ".writing";
@@ -205,7 +302,7 @@ fn make_folders(root: &Path, folder: &Path) -> io::Result<()> {
         at = parent;
     }
     for folder in missing.into_iter().rev() {
-        match fs::create_dir(folder) {
+        match DirBuilder::new().mode(PRIVATE_FOLDER).create(folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => sync_directory(folder.parent().unwrap_or(root))?,
         }

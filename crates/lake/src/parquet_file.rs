@@ -1,6 +1,7 @@
 //! Data files: rows as Parquet, and the metrics that Iceberg keeps of a file so that readers can skip it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -18,7 +19,9 @@ use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
 
 use crate::error::LakeError;
+use crate::row_sizes::RowSizes;
 use crate::schema::{COLUMNS, Kind, column_index};
+use crate::sums;
 
 /// Rows of a row group. The group is what a reader holds at once and what a bloom filter covers.
 const ROW_GROUP_ROWS_MAX: usize = 131_072;
@@ -28,6 +31,8 @@ const PAGE_ROWS_MAX: usize = 1_024;
 const EVENT_PAGE_BYTES_MAX: usize = 96 * 1024;
 /// Rows between two looks at the size of a page.
 const WRITE_BATCH_ROWS: usize = 128;
+/// Bytes of events that go in between two looks, if they are more than one.
+const WRITE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of minimum and maximum values that are kept.
 const STATISTICS_BYTES_MAX: usize = 64;
 /// Columns whose values LookupEvents and audit queries ask for one at a time.
@@ -64,6 +69,8 @@ impl std::fmt::Debug for DataFileWriter {
 #[derive(Debug)]
 pub(crate) struct FinishedFile {
     pub(crate) bytes: Bytes,
+    /// For its name.
+    pub(crate) checksum: u32,
     pub(crate) metadata: ParquetMetaData,
 }
 
@@ -76,11 +83,38 @@ impl DataFileWriter {
         Ok(Self { writer, schema })
     }
 
-    /// Adds rows, which continue the table's order.
+    /// Adds rows, which continue the table's order. Large events go in few at a time, because the size of
+    /// a page is looked at only every so many rows of what goes in together.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
         debug_assert_eq!(batch.schema(), self.schema);
+        let sizes = RowSizes::of(batch)?;
+        let rows = batch.num_rows();
+        let (mut first, mut at) = (0, 0);
+        while at < rows {
+            let window_end = rows.min(at + WRITE_BATCH_ROWS);
+            if sizes.json_bytes(at..window_end) <= WRITE_BYTES_MAX {
+                at = window_end;
+                continue;
+            }
+            self.write_slice(batch, first..at)?;
+            first = at;
+            while at < window_end
+                && (at == first || sizes.json_bytes(first..at + 1) <= WRITE_BYTES_MAX)
+            {
+                at += 1;
+            }
+            self.write_slice(batch, first..at)?;
+            first = at;
+        }
+        self.write_slice(batch, first..rows)
+    }
+
+    fn write_slice(&mut self, batch: &RecordBatch, rows: Range<usize>) -> Result<(), LakeError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         self.writer
-            .write(batch)
+            .write(&batch.slice(rows.start, rows.len()))
             .map_err(LakeError::parquet("writing a data file"))
     }
 
@@ -89,9 +123,11 @@ impl DataFileWriter {
             .writer
             .finish()
             .map_err(LakeError::parquet("finishing a data file"))?;
-        let bytes = std::mem::take(self.writer.inner_mut());
+        let mut bytes = std::mem::take(self.writer.inner_mut());
+        let checksum = sums::seal(&mut bytes)?;
         Ok(FinishedFile {
             bytes: Bytes::from(bytes),
+            checksum,
             metadata,
         })
     }

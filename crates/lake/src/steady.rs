@@ -158,7 +158,7 @@ mod tests {
             steady.anchor(durable - HOUR_MS);
             assert_eq!(steady.now_ms(), durable, "start {hours} h off");
             assert_eq!(steady.earliest_ms(), durable + (hours * HOUR_MS).min(0));
-            clock.advance(Duration::from_hours(probation) - Duration::from_secs(1));
+            clock.advance(Duration::from_secs(probation * 3_600 - 1));
             assert_eq!(
                 steady.now_ms(),
                 durable + probation.cast_signed() * HOUR_MS - 1_000

@@ -23,9 +23,10 @@ use crate::manifests::{
     encode_manifest, encode_manifest_list,
 };
 use crate::names;
-use crate::objects::{Objects, key_of, location_of};
+use crate::objects::{ObjectError, Objects, key_of, location_of};
 use crate::schema;
 use crate::steady::SteadyClock;
+use crate::sums;
 
 /// More manifests than this, and the next commit joins the small ones.
 const MANIFESTS_MAX: usize = 32;
@@ -60,16 +61,26 @@ impl Workshop {
             .map_err(LakeError::Objects)
     }
 
-    /// The whole object, as it was written.
+    /// The whole object, as it was written. One that is missing is damage: only what something refers to
+    /// is asked for.
     pub(crate) async fn get(&self, key: &str) -> Result<Bytes, LakeError> {
-        let bytes = self.objects.get(key).await.map_err(LakeError::Objects)?;
-        names::check_stamp(key, &bytes)?;
+        let bytes = match self.objects.get(key).await {
+            Ok(bytes) => bytes,
+            Err(error @ ObjectError::NotFound { .. }) => {
+                return Err(LakeError::Damaged {
+                    key: key.to_owned(),
+                    reason: error.to_string(),
+                });
+            }
+            Err(error) => return Err(LakeError::Objects(error)),
+        };
+        sums::verify(key, &bytes)?;
         Ok(bytes)
     }
 
-    /// The end of a new object's name.
+    /// The end of the name of a new object that holds these bytes.
     pub(crate) fn stamp(&self, bytes: &[u8]) -> String {
-        names::stamp(bytes, &self.uuid())
+        names::stamp(crc32c::crc32c(bytes), &self.uuid())
     }
 
     /// A snapshot ID: random and positive.

@@ -201,13 +201,19 @@ async fn open_world(
 
 /// DATA_DIR holds secrets: nobody else may look into it.
 fn make_private_folder(path: &Path) -> Result<(), StartError> {
-    use std::os::unix::fs::DirBuilderExt;
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
-    builder.create(path).map_err(|error| StartError::DataDir {
+    let made = builder.create(path).and_then(|()| std::fs::metadata(path));
+    let made = made.map_err(|error| StartError::DataDir {
         path: path.to_owned(),
         reason: error.to_string(),
-    })
+    })?;
+    if made.permissions().mode() & 0o077 != 0 {
+        // Its owner may want it so; the files in it are private all the same.
+        tracing::warn!(folder = %path.display(), "others may list the data folder");
+    }
+    Ok(())
 }
 
 async fn open_log(
@@ -266,6 +272,8 @@ fn lake_config(data_dir: &Path, settings: &LakeSettings) -> LakeConfig {
         snapshots_max: settings.snapshots_max,
         orphan_age_ms: millis(settings.orphan_age_min),
         orphan_interval_ms: millis(settings.orphan_interval),
+        lookups_max: settings.lookups_max,
+        free_bytes_min: settings.free_bytes_min,
         ..LakeConfig::default()
     }
 }

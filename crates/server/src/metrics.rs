@@ -99,6 +99,7 @@ pub(crate) struct Gauges {
     pub(crate) lake_lost: Gauge,
     pub(crate) lake_rebuilt: Gauge,
     pub(crate) lake_failures: Gauge,
+    pub(crate) lake_damaged: Gauge,
     pub(crate) uptime_seconds: Gauge<f64, AtomicU64>,
 }
 
@@ -204,6 +205,11 @@ impl Gauges {
                 "lake_failures",
                 "Steps of the lake that failed and were tried again",
                 &self.lake_failures,
+            ),
+            (
+                "lake_damaged",
+                "Times that a data file did not match its checksums",
+                &self.lake_damaged,
             ),
         ]
     }

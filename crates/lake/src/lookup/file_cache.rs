@@ -16,15 +16,11 @@ use super::ranged_reader::RangedReader;
 use crate::contained::contained;
 use crate::error::LakeError;
 use crate::live_file::LiveFile;
-use crate::names;
 use crate::objects::Objects;
+use crate::sums::BlockSums;
 
 /// The name of the virtual column that tells a row's number in its file.
 pub(super) const ROW_NUMBER: &str = "_row_number";
-
-/// Files up to this size are read whole when they are opened, and compared with the checksum in their
-/// name. Of larger ones a lookup checks what it shows: identity of the file, and each event's JSON.
-const CHECKED_WHOLE_BYTES_MAX: u64 = 8 << 20;
 
 /// Text columns that are read as dictionaries, because comparing a key is cheaper than a text.
 const DICTIONARY_COLUMNS: [&str; 8] = [
@@ -55,15 +51,7 @@ type Blooms = HashMap<(usize, usize), Option<Arc<Sbbf>>>;
 impl OpenFile {
     async fn open(objects: Arc<dyn Objects>, file: &LiveFile) -> Result<Self, LakeError> {
         let doing = "reading a footer";
-        if file.bytes <= CHECKED_WHOLE_BYTES_MAX {
-            let whole = objects.get(&file.key).await.map_err(LakeError::Objects)?;
-            names::check_stamp(&file.key, &whole)?;
-        }
-        let mut reader = RangedReader {
-            objects,
-            key: file.key.clone(),
-            bytes: file.bytes,
-        };
+        let mut reader = RangedReader::open(objects, &file.key, file.bytes)?;
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let footer = reader
             .get_metadata(Some(&options))
@@ -128,7 +116,12 @@ impl OpenFile {
             .flatten()
             .map(|bloom| bloom.num_blocks() * 32)
             .sum();
-        self.fetching.metadata().memory_size() + filters
+        let sums = self
+            .reader
+            .sums
+            .as_deref()
+            .map_or(0, BlockSums::memory_bytes);
+        self.fetching.metadata().memory_size() + filters + sums
     }
 }
 

@@ -14,21 +14,19 @@ use super::places::{NewestPlaces, Place, Source};
 use super::question::{Question, column, insight_detail, text_at};
 use super::{LookupCursor, LookupEvent, LookupPage, LookupQuery, LookupSource};
 use crate::error::LakeError;
-use crate::hot::HotBatch;
 use crate::live_file::LiveFile;
+use crate::merge::compare_checksums;
 use crate::objects::Objects;
-use crate::rows::checksum;
 use crate::view::ReadView;
 
 /// What the page shows of an event.
-const SHOWN_COLUMNS: [&str; 12] = [
+const SHOWN_COLUMNS: [&str; 11] = [
     "eventid",
     "eventname",
     "eventsource",
     "eventtime",
     "readonly",
     "eventjson",
-    "eventjsonchecksum",
     "_sequence",
     "_lookup_user",
     "_access_key",
@@ -151,8 +149,7 @@ async fn fetch(
     for (at, place) in places.iter().enumerate() {
         match place.source {
             Source::Hot(batch) => {
-                let HotBatch { object, rows, .. } = view.hot[batch].as_ref();
-                events[at] = Some(event_of((&object.object, rows), place.row, source)?);
+                events[at] = Some(event_of(&view.hot[batch].rows, place.row, source)?);
             }
             Source::File(file) => by_file.entry(file).or_default().push((place.row, at)),
         }
@@ -162,7 +159,15 @@ async fn fetch(
         let numbers: Vec<usize> = rows.iter().map(|(row, _)| *row).collect();
         let key = &view.files[file].key;
         let open = cache.open(objects, &view.files[file]).await?;
-        let batch = file_search::fetch_rows(&open, &numbers, &SHOWN_COLUMNS).await?;
+        let mut columns = SHOWN_COLUMNS.to_vec();
+        if open.reader.sums.is_none() {
+            columns.push("eventjsonchecksum");
+        }
+        let batch = file_search::fetch_rows(&open, &numbers, &columns).await?;
+        if open.reader.sums.is_none() {
+            // Evidence is shown as it was stored, or not at all (C5).
+            compare_checksums(key, &batch)?;
+        }
         if batch.num_rows() != rows.len() {
             let reason = format!("{} rows instead of {}", batch.num_rows(), rows.len());
             return Err(LakeError::Damaged {
@@ -171,26 +176,19 @@ async fn fetch(
             });
         }
         for (fetched, (_, at)) in rows.into_iter().enumerate() {
-            events[at] = Some(event_of((key, &batch), fetched, source)?);
+            events[at] = Some(event_of(&batch, fetched, source)?);
         }
     }
     Ok(events.into_iter().flatten().collect())
 }
 
 fn event_of(
-    (key, batch): (&str, &RecordBatch),
+    batch: &RecordBatch,
     row: usize,
     source: LookupSource,
 ) -> Result<LookupEvent, LakeError> {
     let text = |name| column(batch, name).map(|values| text_at(values, row));
     let json = text("eventjson")?.unwrap_or_default();
-    // Evidence is shown as it was stored, or not at all (C5).
-    if text("eventjsonchecksum")?.as_deref() != Some(checksum(&json).as_str()) {
-        return Err(LakeError::Damaged {
-            key: key.to_owned(),
-            reason: format!("the JSON of row {row} of a page does not have its checksum"),
-        });
-    }
     // Insights records tell the analysed call in their details (REC-068).
     let named = |name, member| match source {
         LookupSource::Management => text(name),

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use crate::objects::Objects;
+use crate::error::LakeError;
+use crate::names;
+use crate::objects::{ObjectError, Objects};
+use crate::sums::BlockSums;
 
 /// Ranges with a smaller gap are fetched as one.
 const GAP_BYTES_MAX: u64 = 64 * 1024;
@@ -22,31 +25,68 @@ pub(super) struct RangedReader {
     pub(super) objects: Arc<dyn Objects>,
     pub(super) key: String,
     pub(super) bytes: u64,
+    /// What every byte is compared with; none of files that earlier builds wrote.
+    pub(super) sums: Option<Arc<BlockSums>>,
 }
 
 impl RangedReader {
-    async fn fetch(&self, range: Range<u64>) -> Result<Bytes> {
-        let fetched = self.objects.get_range(&self.key, range).await;
+    /// Opens an object; if its name tells a checksum, its tail is read and compared at once.
+    pub(super) fn open(
+        objects: Arc<dyn Objects>,
+        key: &str,
+        bytes: u64,
+    ) -> std::result::Result<Self, LakeError> {
+        let mut reader = Self {
+            objects,
+            key: key.to_owned(),
+            bytes,
+            sums: None,
+        };
+        if let Some(checksum) = names::stamped_checksum(key) {
+            let sums = BlockSums::read(key, checksum, bytes, |range| reader.read(range))?;
+            reader.sums = Some(Arc::new(sums));
+        }
+        Ok(reader)
+    }
+
+    fn read(&self, range: Range<u64>) -> std::result::Result<Bytes, LakeError> {
+        let read = self.objects.get_range_blocking(&self.key, range);
+        read.map_err(|failure| match failure {
+            ObjectError::NotFound { .. } | ObjectError::CutOff { .. } => LakeError::Damaged {
+                key: self.key.clone(),
+                reason: failure.to_string(),
+            },
+            other => LakeError::Objects(other),
+        })
+    }
+
+    fn fetch(&self, range: Range<u64>) -> Result<Bytes> {
+        let fetched = match &self.sums {
+            Some(sums) => sums.fetch(&range, |range| self.read(range)),
+            None => self.read(range),
+        };
         fetched.map_err(|failure| ParquetError::External(Box::new(failure)))
+    }
+
+    fn fetch_all(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let together = coalesce(ranges);
+        let mut fetched = Vec::with_capacity(together.len());
+        for range in &together {
+            fetched.push(self.fetch(range.clone())?);
+        }
+        let cut = |range| cut(&together, &fetched, range);
+        Ok(ranges.iter().map(cut).collect())
     }
 }
 
+// Lookups run on threads that may wait, so every future here is ready when it is made.
 impl AsyncFileReader for RangedReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
-        async move { self.fetch(range).await }.boxed()
+        ready(self.fetch(range)).boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
-        async move {
-            let together = coalesce(&ranges);
-            let fetches = together.iter().map(|range| self.fetch(range.clone()));
-            let fetched = futures::future::try_join_all(fetches).await?;
-            Ok(ranges
-                .iter()
-                .map(|range| cut(&together, &fetched, range))
-                .collect())
-        }
-        .boxed()
+        ready(self.fetch_all(&ranges)).boxed()
     }
 
     fn get_metadata<'a>(

@@ -39,8 +39,8 @@ impl Objects for GatedObjects {
         self.inner.get(key).await
     }
 
-    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, ObjectError> {
-        self.inner.get_range(key, range).await
+    fn get_range_blocking(&self, key: &str, range: Range<u64>) -> Result<Bytes, ObjectError> {
+        self.inner.get_range_blocking(key, range)
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, ObjectError> {

@@ -2,8 +2,10 @@
 //! file and one hot object, as the build that introduced the format wrote it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use cairn_catalog::lake::{Commit, CommitKind, HotObject, HotRange, LakeCatalog};
+use cairn_lake::Lake;
 use cairn_model::Sequence;
 use serde_json::Value;
 
@@ -23,16 +25,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-#[tokio::test]
-async fn the_first_version_can_be_read_and_continued() {
-    let stage = Stage::new().await;
+/// A lake over a copy of the fixture.
+pub(crate) async fn first_version(stage: &Stage) -> Arc<Lake> {
     copy(Path::new(FIXTURE), &stage.lake_folder());
     let text = std::fs::read(Path::new(FIXTURE).join("state.json")).expect("the fixture exists");
     let state: Value = serde_json::from_slice(&text).expect("it is JSON");
     let number = |value: &Value| value.as_u64().expect("a number");
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let sent = events(0..6);
-    stage.append(&sent).await;
+    stage.append(&events(0..6)).await;
 
     let (writer, table) = ("lake", history());
     let epoch = stage
@@ -77,7 +77,14 @@ async fn the_first_version_can_be_read_and_continued() {
         .await
         .expect("it follows on");
 
-    let lake = stage.open().await;
+    stage.open().await
+}
+
+#[tokio::test]
+async fn the_first_version_can_be_read_and_continued() {
+    let stage = Stage::new().await;
+    let lake = first_version(&stage).await;
+    let sent = events(0..6);
     assert_eq!(lake.status().counts.rebuilt_hot_objects, 0);
     let view = lake.read_view(&history()).expect("the table exists");
     assert_eq!((view.files.len(), view.hot.len()), (1, 1));

@@ -7,7 +7,7 @@ use cairn_lake::{Lake, LookupCursor, LookupKey, LookupPage, LookupQuery, LookupS
 use cairn_model::{AccountId, EventTime, Region};
 use serde_json::{Value, json};
 
-use crate::stage::{NOW_MS, Stage, event_id};
+use crate::stage::{NOW_MS, Stage, batches_of, event_id, history, texts};
 
 const ACCOUNTS: [&str; 2] = ["111111111111", "222222222222"];
 const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
@@ -189,6 +189,40 @@ async fn filled(stage: &Stage) -> (Arc<Lake>, Vec<Known>) {
         }
     }
     (lake, known)
+}
+
+// Proves: OVR-076, OVR-086
+#[tokio::test]
+async fn a_second_spelling_of_a_member_hides_nothing() {
+    let stage = Stage::new().await;
+    let lake = stage.open().await;
+    let plain = Known::new(1);
+    let others = "\"awsregion\":null,\"eventname\":\"ListUsers\",\"EventSource\":\"sts.amazonaws.com\",\
+                  \"eventid\":\"x\",\"readonly\":true,\"UserIdentity\":{\"type\":\"Root\"}";
+    let first = format!("{{{others},{}", &plain.json[1..]);
+    let mut later: Value = serde_json::from_str(&plain.json).expect("it is JSON");
+    later["eventID"] = json!(event_id(2));
+    let later = later.to_string();
+    let last = format!("{},{others}}}", &later[..later.len() - 1]);
+    stage.append(&[first, last]).await;
+    lake.flush().await.expect("it is committed");
+    let page = lake.lookup(query(plain.account, plain.region)).await;
+    let shown = page.expect("the lookup works").events;
+    let event: Value = serde_json::from_str(&plain.json).expect("it is JSON");
+    let ids: Vec<_> = shown.iter().map(|shown| shown.event_id.clone()).collect();
+    assert_eq!(ids, [event_id(2), event_id(1)]);
+    for shown in shown {
+        assert_eq!(event["eventName"], shown.event_name);
+        assert_eq!(event["eventSource"], shown.event_source);
+        assert_eq!(event["readOnly"].as_bool(), shown.read_only);
+        let user = event["userIdentity"]["userName"].as_str();
+        assert_eq!(user, shown.user_name.as_deref());
+    }
+    let view = lake.read_view(&history()).expect("the table exists");
+    for batch in batches_of(&lake, &view).await {
+        let kinds = texts(&batch, "_useridentity_type");
+        assert_eq!(kinds, vec![Some("IAMUser".to_owned()); 2]);
+    }
 }
 
 // Proves: OVR-073, OVR-075, OVR-076, OVR-078, OVR-085, OVR-090

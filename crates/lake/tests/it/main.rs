@@ -4,18 +4,24 @@
 //! - `backlog`: a log that grows faster than commits.
 //! - `damage`: files of a stopped node that were changed (C5).
 //! - `faults`: failing stores and catalogs, zombies, poison, damage.
+//! - `flipped`: data files that change under an open lake.
 //! - `formats`: files of earlier builds. `public_formats`: what other engines read.
+//! - `large`: events of a megabyte.
 //! - `lookup`: LookupEvents against a plain model.
+//! - `store`: the folder of objects, and lookups at once.
 //! - `upkeep`: compaction, retention, expiry, orphans.
 
 mod backlog;
 mod damage;
 mod faults;
 mod faulty;
+mod flipped;
 mod formats;
 mod journey;
+mod large;
 mod lookup;
 mod public_formats;
 mod results;
 mod stage;
+mod store;
 mod upkeep;

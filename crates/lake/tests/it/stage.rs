@@ -52,6 +52,8 @@ impl Stage {
         let log = Arc::new(MemoryLog::new(shared, 256 << 20, 64 << 20));
         let config = LakeConfig {
             data_dir: folder.path().join("lake"),
+            // The folder may lie in memory, where there is not much.
+            compaction_free_bytes_min: 0,
             ..LakeConfig::default()
         };
         let seed = std::sync::atomic::AtomicU64::new(1);

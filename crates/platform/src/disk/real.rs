@@ -1,8 +1,8 @@
 //! The operating system's files.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, IoSlice};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, FlockOperation};
@@ -11,6 +11,10 @@ use super::{Disk, DiskError, DiskFile, DiskLock};
 
 /// Most slices that one `pwritev` takes (Linux's IOV_MAX).
 const SLICES_PER_WRITE_MAX: usize = 1024;
+
+/// The log holds audit records: only its owner may read them, whatever the umask and the folder above.
+const PRIVATE_FILE: u32 = 0o600;
+const PRIVATE_FOLDER: u32 = 0o700;
 
 /// The operating system's file system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,6 +33,7 @@ impl Disk for RealDisk {
             .read(true)
             .write(true)
             .create_new(true)
+            .mode(PRIVATE_FILE)
             .open(path)
             .map_err(|error| failure("create", path, &error))?;
         Ok(Box::new(RealFile {
@@ -51,7 +56,11 @@ impl Disk for RealDisk {
 
     fn create_dir_all(&self, path: &Path) -> Result<(), DiskError> {
         let missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.is_dir()).collect();
-        std::fs::create_dir_all(path).map_err(|error| failure("create directory", path, &error))?;
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(PRIVATE_FOLDER);
+        builder
+            .create(path)
+            .map_err(|error| failure("create directory", path, &error))?;
         // A directory's name is an entry of its parent, which needs its own sync.
         for created in missing {
             if let Some(parent) = created.parent() {
@@ -107,6 +116,7 @@ impl Disk for RealDisk {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(PRIVATE_FILE)
             .open(path)
             .map_err(|error| failure("open", path, &error))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -152,7 +162,11 @@ impl DiskFile for RealFile {
     }
 
     fn preallocate(&self, length: u64) -> Result<(), DiskError> {
-        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, length) {
+        // tmpfs, FUSE and NFS answer a signal with EINTR.
+        let reserved = rustix::io::retry_on_intr(|| {
+            rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, length)
+        });
+        match reserved {
             Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
             Err(error) => Err(failure("preallocate", &self.path, &error.into())),
         }

@@ -81,6 +81,21 @@ fn the_real_disk_conforms() {
 }
 
 #[test]
+fn real_files_and_folders_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (nested, disk) = (folder.path().join("a/b"), RealDisk::new());
+    disk.create_dir_all(&nested).expect("it can be created");
+    let (file, lock) = (nested.join("file"), nested.join("lock"));
+    drop(disk.create_new(&file).expect("it is new"));
+    drop(disk.lock(&lock).expect("nobody has it"));
+    for path in [folder.path().join("a"), nested, file, lock] {
+        let mode = std::fs::metadata(&path).expect("it exists").permissions();
+        assert_eq!(mode.mode() & 0o077, 0, "{}", path.display());
+    }
+}
+
+#[test]
 fn the_simulated_disk_conforms() {
     conforms(&SimDisk::new(1), Path::new("/sim"));
 }

@@ -220,6 +220,10 @@ pub struct LakeSettings {
     pub orphan_age_min: Duration,
     /// Search for orphans.
     pub orphan_interval: Duration,
+    /// Lookups at once.
+    pub lookups_max: usize,
+    /// Room that must stay free.
+    pub free_bytes_min: u64,
 }
 
 /// Networks of believed proxies.
@@ -447,6 +451,8 @@ fn resolve_lake(layers: &Layers) -> LakeSettings {
         snapshots_max: layers.count("lake", "snapshots_max"),
         orphan_age_min: layers.duration("lake", "orphan_age_min"),
         orphan_interval: layers.duration("lake", "orphan_interval"),
+        lookups_max: layers.count("lake", "lookups_max"),
+        free_bytes_min: layers.size("lake", "free_bytes_min"),
     }
 }
 

@@ -236,4 +236,8 @@ pub const SETTINGS: &[Setting] = &[
         "Age at which an unreferenced file is removed (R13)."),
     row("lake", "orphan_interval", Kind::Duration(SECOND, 7 * DAY), "1h",
         "How often unreferenced files are looked for."),
+    row("lake", "lookups_max", Kind::Count(1, 400), "64",
+        "LookupEvents calls that read at once, of all accounts; beyond it ThrottlingException (R18)."),
+    row("lake", "free_bytes_min", Kind::Size(0, 1_024 * GIB), "64MiB",
+        "Tables are not written while their disk has less room than this. Keep it below eventlog.free_bytes_min."),
 ];

@@ -180,6 +180,9 @@ fn invalid_token() -> ApiError {
 }
 
 fn failed(error: &LakeError) -> ApiError {
+    if matches!(error, LakeError::Busy) {
+        return ApiError::new(ErrorCode::ThrottlingException, "Rate exceeded");
+    }
     tracing::error!(error = %error, "a lookup failed");
     if error.is_retryable() {
         let message = "The event history cannot be read now. Try again later.";
