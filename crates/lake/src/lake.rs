@@ -11,6 +11,7 @@ use cairn_model::{EventTime, PartitionId, Sequence};
 use cairn_platform::{Clock, Entropy};
 use futures::future::{Either, select};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 
 use crate::config::LakeConfig;
 use crate::counters::{Counters, LakeCounts};
@@ -155,13 +156,19 @@ impl Lake {
     /// Follows the log and keeps the tables in order until `stop` turns true; then makes visible what is
     /// pending. An error means that this process must stop: another has taken over, or what is stored
     /// cannot be read.
-    pub async fn run(&self, stop: watch::Receiver<bool>) -> Result<(), LakeError> {
-        let write = pin!(self.write_until(stop.clone()));
-        let maintain = pin!(self.maintain_until(stop));
+    pub async fn run(self: &Arc<Self>, stop: watch::Receiver<bool>) -> Result<(), LakeError> {
+        // A task of its own, so that its work does not hold up what becomes visible; the set ends it when
+        // this future ends or is dropped.
+        let mut maintenance = JoinSet::new();
+        let (lake, until) = (Arc::clone(self), stop.clone());
+        maintenance.spawn(async move { lake.maintain_until(until).await });
+        let write = pin!(self.write_until(stop));
+        let maintain = pin!(maintenance.join_next());
         match select(write, maintain).await {
             Either::Left((done, _)) => done,
-            Either::Right((Ok(()), write)) => write.await,
-            Either::Right((Err(error), _)) => Err(error),
+            Either::Right((None | Some(Ok(Ok(()))), write)) => write.await,
+            Either::Right((Some(Ok(Err(error))), _)) => Err(error),
+            Either::Right((Some(Err(lost)), _)) => Err(LakeError::TaskLost(lost.to_string())),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cairn_catalog::lake::CommitKind;
+use cairn_catalog::lake::{CommitKind, TableId};
 use iceberg::spec::Operation;
 use tokio::sync::Mutex;
 
@@ -24,6 +24,8 @@ use crate::tables::{Current, Shared, Table};
 const GARBAGE_BATCH: u32 = 500;
 /// Compactions of one table in one round, so that the other work gets its turn.
 const COMPACTIONS_PER_ROUND: usize = 8;
+/// No snapshot beyond these is kept, however young: each makes every commit's metadata file longer.
+const SNAPSHOTS_MAX: usize = 600;
 /// Snapshots that are expired together, at the least, unless they are too old.
 const EXPIRE_BATCH: usize = 16;
 
@@ -36,7 +38,8 @@ pub(crate) struct Maintenance {
 
 #[derive(Debug, Default)]
 struct State {
-    reader: Reader,
+    /// One for each table: what one table still needs, another would forget.
+    readers: HashMap<TableId, Reader>,
     /// Unreferenced objects and when they were first seen as such, by the monotonic clock: a second look
     /// protects an object in the making from a wall clock that jumps.
     suspects: HashMap<String, Duration>,
@@ -77,7 +80,8 @@ impl Maintenance {
             let outcomes = [
                 self.compact(table, &mut state.damaged).await,
                 self.expire_rows(table).await,
-                self.expire_snapshots(table, &mut state.reader).await,
+                self.expire_snapshots(table, state.readers.entry(table.id.clone()).or_default())
+                    .await,
                 self.collect_garbage(table).await,
             ];
             first = first.or(outcomes.into_iter().find_map(Result::err));
@@ -244,13 +248,17 @@ impl Maintenance {
     /// Forgets old snapshots; what only they referred to becomes garbage.
     async fn expire_snapshots(&self, table: &Table, reader: &mut Reader) -> Result<(), LakeError> {
         let shared = &self.shared;
-        let mut current = table.current.lock().await;
-        self.make_certain(table, &mut current).await?;
-        let expired = self.expired_snapshots(&current);
+        let (metadata, expired) = {
+            let mut current = table.current.lock().await;
+            self.make_certain(table, &mut current).await?;
+            let metadata = Arc::clone(&current.version.metadata);
+            (metadata, self.expired_snapshots(&current))
+        };
         if expired.is_empty() {
             return Ok(());
         }
-        let metadata = Arc::clone(&current.version.metadata);
+        // The table is not locked while lists and manifests are read. A commit that comes in between
+        // refers to new objects and to those of the snapshot that is current now, which is kept.
         let (gone, kept): (Vec<_>, Vec<_>) = metadata
             .snapshots()
             .cloned()
@@ -260,16 +268,28 @@ impl Maintenance {
         let gone = Reachable::from_snapshots(workshop, reader, &metadata, &gone).await?;
         let mut garbage = gone.without(&kept);
         reader.forget_all_but(&kept);
-        garbage.push(current.version.key.clone());
-        let next = current
-            .version
-            .without_snapshots(workshop, &expired)
-            .await?;
+        let mut current = table.current.lock().await;
+        self.make_certain(table, &mut current).await?;
+        let now = &current.version.metadata;
+        let newest = now.current_snapshot_id();
+        let as_read = |id: &i64| now.snapshot_by_id(*id).is_some() && newest != Some(*id);
+        if !expired.iter().all(as_read) {
+            // Not what was looked at: the next round looks again.
+            return Ok(());
+        }
+        let prepared = current.version.without_snapshots(workshop, &expired);
+        let Prepared {
+            version,
+            garbage: fallen,
+        } = prepared.await?;
+        garbage.extend(fallen);
         let kind = CommitKind::Expire {
-            metadata: next.key.clone(),
+            metadata: version.key.clone(),
             garbage,
         };
-        shared.commit(table, &mut current, kind, Some(next)).await
+        shared
+            .commit(table, &mut current, kind, Some(version))
+            .await
     }
 
     fn expired_snapshots(&self, current: &Current) -> HashSet<i64> {
@@ -292,8 +312,9 @@ impl Maintenance {
             .iter()
             .enumerate()
             .filter(|(place, (at, _))| {
-                let too_many = *place + 1 >= config.snapshots_max && aged(*at);
-                too_old(*at) || too_many
+                let place = *place + 1;
+                let too_many = place >= config.snapshots_max && aged(*at);
+                too_old(*at) || too_many || place >= SNAPSHOTS_MAX
             })
             .map(|(_, (_, id))| *id)
             .collect();
@@ -358,7 +379,8 @@ impl Maintenance {
         }
         let mut suspects = HashMap::new();
         for table in &shared.tables {
-            for key in self.unreferenced(table, &mut state.reader).await? {
+            let reader = state.readers.entry(table.id.clone()).or_default();
+            for key in self.unreferenced(table, reader).await? {
                 let first_seen = state.suspects.get(&key).copied();
                 if first_seen.is_some_and(|seen| now >= seen + interval) {
                     shared
@@ -399,12 +421,19 @@ impl Maintenance {
         if old.is_empty() {
             return Ok(old);
         }
-        let mut current = table.current.lock().await;
-        self.make_certain(table, &mut current).await?;
-        let metadata = Arc::clone(&current.version.metadata);
+        let metadata = {
+            let mut current = table.current.lock().await;
+            self.make_certain(table, &mut current).await?;
+            Arc::clone(&current.version.metadata)
+        };
+        // The table is not locked while lists and manifests are read. What a commit refers to that comes
+        // in between is new, or referred to by the snapshots that are read here.
         let snapshots: Vec<_> = metadata.snapshots().cloned().collect();
         let workshop = &shared.workshop;
         let reachable = Reachable::from_snapshots(workshop, reader, &metadata, &snapshots).await?;
+        let mut current = table.current.lock().await;
+        self.make_certain(table, &mut current).await?;
+        let metadata = &current.version.metadata;
         let garbage = shared
             .catalog
             .all_garbage(&table.id)

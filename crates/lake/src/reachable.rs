@@ -39,7 +39,12 @@ impl Reachable {
             reachable.manifests.extend(manifests.iter().cloned());
         }
         for manifest in &reachable.manifests {
-            let files = reader.manifests.get(manifest).cloned().unwrap_or_default();
+            // What is missing here would be deleted.
+            let files = reader.manifests.get(manifest);
+            let files = files.ok_or_else(|| LakeError::Metadata {
+                doing: "collecting what is referred to",
+                reason: format!("{manifest} was forgotten"),
+            })?;
             reachable.files.extend(files.iter().cloned());
         }
         Ok(reachable)

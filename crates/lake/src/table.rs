@@ -33,7 +33,7 @@ const MANIFESTS_MAX: usize = 32;
 /// A manifest with this many files is not joined any more.
 const MANIFEST_FILES_MAX: usize = 1_024;
 /// Old metadata files that the metadata log names.
-const METADATA_LOG_MAX: &str = "20";
+const METADATA_LOG_MAX: usize = 20;
 /// Summary keys that tell which log range a snapshot covers (I4).
 pub(crate) const POSITION_START: &str = "cairn.position.0.start";
 pub(crate) const POSITION_END: &str = "cairn.position.0.end";
@@ -130,7 +130,7 @@ impl TableVersion {
         let properties = HashMap::from([
             (
                 "write.metadata.previous-versions-max".to_owned(),
-                METADATA_LOG_MAX.to_owned(),
+                METADATA_LOG_MAX.to_string(),
             ),
             (
                 "write.parquet.compression-codec".to_owned(),
@@ -144,7 +144,7 @@ impl TableVersion {
             .map_err(LakeError::iceberg(doing))?;
         let mut document = to_document(&built.metadata)?;
         document["last-updated-ms"] = workshop.steady.now_ms().into();
-        let (key, metadata) = write_metadata(workshop, (table, 0), &document).await?;
+        let (key, metadata) = write_metadata(workshop, table, 0, move || Ok(document)).await?;
         let arrow = schema::arrow_schema(metadata.current_schema())?;
         let metadata = Arc::new(metadata);
         Ok(Self {
@@ -253,8 +253,9 @@ impl TableVersion {
             .filter_map(|old| key_of(&old.metadata_file))
             .map(str::to_owned)
             .collect();
-        let document = to_document(&built.metadata)?;
-        let (key, metadata) = write_metadata(workshop, self.next_name(), &document).await?;
+        let next = built.metadata;
+        let document = move || to_document(&next);
+        let (key, metadata) = self.write_next(workshop, document).await?;
         failpoints::reach(failpoints::COMMIT_METADATA);
         let version = Self {
             table: self.table.clone(),
@@ -266,13 +267,15 @@ impl TableVersion {
         Ok(Prepared { version, garbage })
     }
 
-    /// The same table without the snapshots in `expired`.
+    /// The same table without the snapshots in `expired`. The metadata file before stays in the metadata
+    /// log, as at any commit: an outside reader may just have found it.
     pub(crate) async fn without_snapshots(
         &self,
         workshop: &Workshop,
         expired: &HashSet<i64>,
-    ) -> Result<Self, LakeError> {
+    ) -> Result<Prepared, LakeError> {
         let mut document = to_document(&self.metadata)?;
+        let garbage = self.log_own_file(&mut document);
         // The library's builder would stamp the machine's time here; all time comes from our clock (R17).
         for list in ["snapshots", "snapshot-log"] {
             if let Some(entries) = document[list].as_array_mut() {
@@ -285,16 +288,43 @@ impl TableVersion {
             .now_ms()
             .max(self.metadata.last_updated_ms());
         document["last-updated-ms"] = now_ms.into();
-        let (key, metadata) = write_metadata(workshop, self.next_name(), &document).await?;
-        Ok(Self {
+        let (key, metadata) = self.write_next(workshop, move || Ok(document)).await?;
+        let version = Self {
             key,
             metadata: Arc::new(metadata),
             ..self.clone()
-        })
+        };
+        Ok(Prepared { version, garbage })
     }
 
-    fn next_name(&self) -> (&TableId, u64) {
-        (&self.table, names::metadata_version(&self.key) + 1)
+    /// Adds this version's file to the metadata log of the next. Returns the files that fall out of it.
+    fn log_own_file(&self, document: &mut serde_json::Value) -> Vec<String> {
+        let entry = serde_json::json!({
+            "metadata-file": location_of(&self.key),
+            "timestamp-ms": self.metadata.last_updated_ms(),
+        });
+        let log = &mut document["metadata-log"];
+        if !log.is_array() {
+            *log = serde_json::json!([]);
+        }
+        let Some(log) = log.as_array_mut() else {
+            return Vec::new();
+        };
+        log.push(entry);
+        let excess = log.len().saturating_sub(METADATA_LOG_MAX);
+        let fallen = log.drain(..excess);
+        let keys =
+            fallen.filter_map(|old| Some(key_of(old["metadata-file"].as_str()?)?.to_owned()));
+        keys.collect()
+    }
+
+    async fn write_next(
+        &self,
+        workshop: &Workshop,
+        document: impl FnOnce() -> Result<serde_json::Value, LakeError> + Send + 'static,
+    ) -> Result<(String, TableMetadata), LakeError> {
+        let version = names::metadata_version(&self.key) + 1;
+        write_metadata(workshop, &self.table, version, document).await
     }
 
     fn builder(&self) -> TableMetadataBuilder {
@@ -475,15 +505,23 @@ fn to_document(metadata: &TableMetadata) -> Result<serde_json::Value, LakeError>
     })
 }
 
-/// Writes a metadata file and reads back what a later start will read.
+/// Writes a metadata file and reads back what a later start will read. With many snapshots that is work
+/// for a thread of its own.
 async fn write_metadata(
     workshop: &Workshop,
-    (table, version): (&TableId, u64),
-    document: &serde_json::Value,
+    table: &TableId,
+    version: u64,
+    document: impl FnOnce() -> Result<serde_json::Value, LakeError> + Send + 'static,
 ) -> Result<(String, TableMetadata), LakeError> {
-    let bytes = Bytes::from(document.to_string());
+    let encoded = tokio::task::spawn_blocking(move || {
+        let bytes = Bytes::from(document()?.to_string());
+        let metadata = parse_metadata("metadata in the making", &bytes)?;
+        Ok((bytes, metadata))
+    });
+    let encoded = encoded.await;
+    let (bytes, metadata) =
+        encoded.unwrap_or_else(|lost| Err(LakeError::TaskLost(lost.to_string())))?;
     let key = names::metadata_key(table, version, &workshop.stamp(&bytes));
-    let metadata = parse_metadata(&key, &bytes)?;
     workshop.put(&key, bytes).await?;
     Ok((key, metadata))
 }

@@ -43,6 +43,8 @@ pub(crate) struct Writer {
     flushing: Option<JoinHandle<Result<(), LakeError>>>,
     /// True at the start and after an error: everything above is to be learned again.
     lost: bool,
+    /// True while a step runs. Found true by the next one, the step before was dropped half-way.
+    stepping: bool,
 }
 
 impl Writer {
@@ -58,23 +60,27 @@ impl Writer {
             last_flush,
             flushing: None,
             lost: true,
+            stepping: false,
         }
     }
 
     /// Does what is due. Returns how long nothing will be, unless the log grows.
     pub(crate) async fn turn(&mut self) -> Result<Duration, LakeError> {
+        self.begin_step();
         let done = self.turn_inner().await;
         self.forget_on_error(done)
     }
 
     /// Makes everything visible that is in the log now.
     pub(crate) async fn ingest(&mut self) -> Result<(), LakeError> {
+        self.begin_step();
         let done = self.ingest_inner().await;
         self.forget_on_error(done)
     }
 
     /// Moves everything into the tables that is in the log now.
     pub(crate) async fn flush(&mut self) -> Result<(), LakeError> {
+        self.begin_step();
         let done = self.flush_inner().await;
         self.forget_on_error(done)
     }
@@ -89,7 +95,13 @@ impl Writer {
         self.read_end
     }
 
+    fn begin_step(&mut self) {
+        self.lost |= self.stepping;
+        self.stepping = true;
+    }
+
     fn forget_on_error<T>(&mut self, done: Result<T, LakeError>) -> Result<T, LakeError> {
+        self.stepping = false;
         if done.is_err() {
             self.lost = true;
             self.shared.counters.add_failure();

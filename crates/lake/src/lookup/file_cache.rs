@@ -2,6 +2,7 @@
 //! what was not used for longest goes first.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -44,12 +45,18 @@ pub(super) struct OpenFile {
     pub(super) fetching: ArrowReaderMetadata,
     /// By row group and leaf column; none where there is no filter.
     blooms: Mutex<Blooms>,
+    /// Bytes of all files that are remembered, this one's filters among them.
+    remembered: Arc<AtomicUsize>,
 }
 
 type Blooms = HashMap<(usize, usize), Option<Arc<Sbbf>>>;
 
 impl OpenFile {
-    async fn open(objects: Arc<dyn Objects>, file: &LiveFile) -> Result<Self, LakeError> {
+    async fn open(
+        objects: Arc<dyn Objects>,
+        file: &LiveFile,
+        remembered: Arc<AtomicUsize>,
+    ) -> Result<Self, LakeError> {
         let doing = "reading a footer";
         let mut reader = RangedReader::open(objects, &file.key, file.bytes)?;
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
@@ -76,6 +83,7 @@ impl OpenFile {
             deciding,
             fetching,
             blooms: Mutex::default(),
+            remembered,
         })
     }
 
@@ -100,6 +108,8 @@ impl OpenFile {
         let filter = read
             .map_err(LakeError::parquet("reading a bloom filter"))?
             .map(Arc::new);
+        let bytes = filter.as_deref().map_or(0, bloom_bytes);
+        self.remembered.fetch_add(bytes, Ordering::Relaxed);
         self.lock().insert((row_group, column), filter.clone());
         Ok(filter)
     }
@@ -114,7 +124,7 @@ impl OpenFile {
         let filters: usize = blooms
             .values()
             .flatten()
-            .map(|bloom| bloom.num_blocks() * 32)
+            .map(|bloom| bloom_bytes(bloom))
             .sum();
         let sums = self
             .reader
@@ -151,6 +161,10 @@ fn check_identity(file: &LiveFile, footer: &ParquetMetaData) -> Result<(), LakeE
     })
 }
 
+fn bloom_bytes(bloom: &Sbbf) -> usize {
+    bloom.num_blocks() * 32
+}
+
 /// The same schema with the columns that decide as dictionaries.
 fn with_dictionaries(schema: &SchemaRef) -> SchemaRef {
     let as_dictionary = |field: &FieldRef| {
@@ -175,6 +189,7 @@ fn with_dictionaries(schema: &SchemaRef) -> SchemaRef {
 #[derive(Debug)]
 pub(crate) struct FileCache {
     bytes_max: usize,
+    remembered: Arc<AtomicUsize>,
     /// Held for looking and counting, never across an await.
     entries: Mutex<Entries>,
 }
@@ -190,6 +205,7 @@ impl FileCache {
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max,
+            remembered: Arc::default(),
             entries: Mutex::default(),
         }
     }
@@ -201,18 +217,34 @@ impl FileCache {
         file: &LiveFile,
     ) -> Result<Arc<OpenFile>, LakeError> {
         let key = &file.key;
-        if let Some(known) = self.lock().touch(key) {
+        let known = {
+            let mut entries = self.lock();
+            let known = entries.touch(key);
+            // Filters are read after a file is open: they may have passed the limit since.
+            if self.remembered.load(Ordering::Relaxed) > self.bytes_max {
+                self.shrink(&mut entries);
+            }
+            known
+        };
+        if let Some(known) = known {
             return Ok(known);
         }
-        let opened = Arc::new(OpenFile::open(Arc::clone(objects), file).await?);
+        let remembered = Arc::clone(&self.remembered);
+        let opened = OpenFile::open(Arc::clone(objects), file, remembered).await?;
+        let opened = Arc::new(opened);
         let mut entries = self.lock();
         entries.uses += 1;
         let used = entries.uses;
         entries
             .files
             .insert(key.to_owned(), (used, Arc::clone(&opened)));
-        entries.shrink(self.bytes_max);
+        self.shrink(&mut entries);
         Ok(opened)
+    }
+
+    fn shrink(&self, entries: &mut Entries) {
+        let bytes = entries.shrink(self.bytes_max);
+        self.remembered.store(bytes, Ordering::Relaxed);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
@@ -229,8 +261,9 @@ impl Entries {
         Some(Arc::clone(file))
     }
 
-    /// Files in use elsewhere stay alive there; here they only stop being remembered.
-    fn shrink(&mut self, bytes_max: usize) {
+    /// Files in use elsewhere stay alive there; here they only stop being remembered. Returns the bytes of
+    /// those that stay.
+    fn shrink(&mut self, bytes_max: usize) -> usize {
         let mut bytes: usize = self
             .files
             .values()
@@ -239,11 +272,12 @@ impl Entries {
         while bytes > bytes_max && self.files.len() > 1 {
             let oldest = self.files.iter().min_by_key(|(_, (used, _))| *used);
             let Some(key) = oldest.map(|(key, _)| key.clone()) else {
-                return;
+                break;
             };
             if let Some((_, file)) = self.files.remove(&key) {
                 bytes = bytes.saturating_sub(file.memory_bytes());
             }
         }
+        bytes
     }
 }
