@@ -78,6 +78,15 @@ struct State {
     abandoned: bool,
 }
 
+impl State {
+    /// True while there is nothing to do. A log that closes still waits for batches that were admitted and
+    /// not handed in yet: nobody else would answer them.
+    fn is_idle(&self) -> bool {
+        let closed = self.closing && self.bytes == 0;
+        self.pending.is_empty() && !closed && !self.abandoned
+    }
+}
+
 impl Queue {
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
@@ -120,9 +129,7 @@ impl Queue {
 
     /// Waits for work. Batches are gathered up to `frame_bytes_max`, or one batch that is larger.
     pub(crate) fn wait_for_work(&self, frame_bytes_max: usize) -> Work {
-        let idle = |state: &mut State| {
-            state.pending.is_empty() && !state.closing && !state.abandoned && !self.is_poisoned()
-        };
+        let idle = |state: &mut State| state.is_idle() && !self.is_poisoned();
         let state = self.changed.wait_while(self.lock(), idle);
         self.take(
             state.expect("no holder of this lock panics"),
@@ -133,7 +140,7 @@ impl Queue {
     /// The work there is now, `None` if there is none.
     pub(crate) fn work_now(&self, frame_bytes_max: usize) -> Option<Work> {
         let state = self.lock();
-        let idle = state.pending.is_empty() && !state.closing && !state.abandoned;
+        let idle = state.is_idle();
         (!idle || self.is_poisoned()).then(|| self.take(state, frame_bytes_max))
     }
 
@@ -160,6 +167,7 @@ impl Queue {
     /// Gives back the room of batches that have been answered.
     pub(crate) fn release(&self, bytes: usize) {
         self.lock().bytes -= bytes;
+        self.changed.notify_all();
     }
 
     /// Poisons the log: the first reason stays, and every batch that waits fails with it (R2).
@@ -226,5 +234,24 @@ impl Queue {
     // Held for pushes and takes, never across an await.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock panics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_closes_waits_for_what_it_has_admitted() {
+        let queue = Queue::new(1_000);
+        queue.admit(7).expect("there is room");
+        queue.close();
+        assert!(queue.work_now(1_000).is_none(), "a batch is on its way");
+        let (pending, _answer) = Pending::new(vec![0; 7], 1);
+        queue.push(pending);
+        let work = queue.work_now(1_000);
+        assert!(matches!(work, Some(Work::Commit(group)) if group.len() == 1));
+        queue.release(7);
+        assert!(matches!(queue.work_now(1_000), Some(Work::Close)));
     }
 }
