@@ -120,8 +120,8 @@ def test_a_full_disk_refuses_and_resumes(servers, disk):
     eventually(lambda: change_and_record_agree(server), 20, "the late change and its record")
     producer.close()
     assert server.stop() == 0
-    # The one read from the bucket is a data event, which the history does not keep. Its record waited
-    # for room, and is in the log now.
+    # The one read from the bucket is a data event, which the history does not keep. Its record
+    # waited for room, and is in the log now.
     reads = logged_events(server.data_dir, "s3.amazonaws.com", "GetObject")
     buckets = [event["requestParameters"]["bucketName"] for event in reads]
     assert buckets.count("cairn-lake") == 1

@@ -224,8 +224,8 @@ class Oracle:
         if len(sequences) != len(set(sequences)):
             problems.append("a sequence is stored twice")
         ends = [hot_end for _, hot_end in state.positions.values()]
-        # Each record of the log that belongs to the history has its row (I5). Where the last records
-        # belong to no table, its position need not have passed them.
+        # Each record of the log that belongs to the history has its row (I5). Where the last
+        # records belong to no table, its position need not have passed them.
         if not 0 <= sum(ends) - len(set(sequences)) <= unselected:
             problems.append(f"{len(set(sequences))} rows of {sum(ends)} records")
         problems += self.snapshot_problems()
