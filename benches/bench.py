@@ -352,7 +352,7 @@ def report(results: dict) -> str:
 
 
 def keeps_up(by_rate: dict) -> tuple[int, float]:
-    """The highest rate that history lags by less than two seconds, and the p99 at about half of it."""
+    """The highest rate that history follows within two seconds, and the p99 at about half of it."""
     kept = [
         rate
         for rate, row in by_rate.items()

@@ -1,4 +1,4 @@
-"""The AWS SDKs for JavaScript and Rust, unmodified, beside boto3: one journey, one understanding."""
+"""The unmodified AWS SDKs for JavaScript and Rust beside boto3: one journey, one understanding."""
 
 import json
 import os

@@ -18,7 +18,11 @@ def logged_events(data_dir: Path, source: str, name: str | None = None) -> list[
         text = path.read_bytes().decode("utf-8", "replace")
         start = text.find(BEGINNING)
         while start >= 0:
-            event, end = decoder.raw_decode(text, start)
+            try:
+                event, end = decoder.raw_decode(text, start)
+            except ValueError:  # a write that was cut off
+                start = text.find(BEGINNING, start + 1)
+                continue
             if event["eventSource"] == source and name in (None, event["eventName"]):
                 found.append(event)
             start = text.find(BEGINNING, end)
