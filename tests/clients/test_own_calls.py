@@ -156,7 +156,7 @@ def test_a_denied_call_is_recorded_with_the_caller(server):
     with pytest.raises(botocore.exceptions.ClientError) as denied:
         client.lookup_events()
     error = denied.value.response["Error"]
-    assert error["Code"] in ("AccessDeniedException", "AccessDenied")
+    assert error["Code"] == "AccessDeniedException"
     arn = f"arn:aws:iam::{ACCOUNT}:user/{name}"
     assert error["Message"] == (
         f"User: {arn} is not authorized to perform: cloudtrail:LookupEvents because no"
@@ -164,9 +164,29 @@ def test_a_denied_call_is_recorded_with_the_caller(server):
     )
     record = recorded(server, request_id(denied.value.response), "LookupEvents")
     assert record["userIdentity"]["userName"] == name
-    assert record["errorCode"] in ("AccessDenied", "AccessDeniedException")
+    assert record["errorCode"] == "AccessDenied"
     assert record["errorMessage"] == error["Message"]
     assert record["responseElements"] is None
+
+
+# Proves: SEC-142
+def test_a_denied_command_says_so(server):
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    logging = ["cloudtrail:StopLogging", "cloudtrail:StartLogging"]
+    denied = {"Effect": "Deny", "Action": logging, "Resource": "*"}
+    _, credentials = new_user(
+        server, {"Version": "2012-10-17", "Statement": [everything, denied]}
+    )
+    key = {
+        "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+    }
+    for command, operation in (("stop-logging", "StopLogging"), ("start-logging", "StartLogging")):
+        refused = server.aws("cloudtrail", command, "--name", "payroll", check=False, **key)
+        assert refused.returncode != 0
+        shown = f"(AccessDeniedException) when calling the {operation} operation"
+        assert shown in refused.stderr, refused.stderr
+    assert server.aws("cloudtrail", "lookup-events", "--max-items", "1", **key)
 
 
 # Proves: R21
