@@ -1,7 +1,7 @@
 """Own calls beside AWS's records of the same calls: same members, same kinds of values.
 
-The corpus holds records of IAM, STS and CloudTrail. Each call below is made with the members that
-the real caller sent; then our record is compared with the real one, member by member.
+The corpus holds records of IAM, STS, CloudTrail and S3. Each call below is made with the members
+that the real caller sent; then our record is compared with the real one, member by member.
 """
 
 import gzip
@@ -23,6 +23,7 @@ KINDS = (
     ("time of IAM", re.compile(r"[A-Z][a-z]{2} \d{1,2}, \d{4} \d{1,2}:\d\d:\d\d [AP]M")),
     ("time", re.compile(r"[A-Z][a-z]{2} \d{1,2}, \d{4}, \d{1,2}:\d\d:\d\d [AP]M")),
     ("ISO time", re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")),
+    ("number of a request to S3", re.compile(r"[0-9A-Z]{16}")),
     ("GUID", re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")),
     ("ARN", re.compile(r"arn:aws:(?P<kind>[a-z]+:[a-z0-9-]*:\d*:[a-z-]+).*", re.S)),
     ("key", re.compile(r"(?P<kind>AKIA|ASIA|AROA|AIDA|ANPA)[A-Z0-9]{16,17}(:.*)?")),
@@ -75,7 +76,8 @@ def kind_of(value):
 @pytest.fixture(scope="module")
 def real_records() -> list[dict]:
     """All real records of the services that Cairn has itself."""
-    ours = {"iam.amazonaws.com", "sts.amazonaws.com", "cloudtrail.amazonaws.com"}
+    services = ("iam", "sts", "cloudtrail", "s3")
+    ours = {f"{service}.amazonaws.com" for service in services}
     files = sorted(FOLDER.glob("AWSLogs/**/*.json.gz"))
     events = [event for file in files for event in read_file(gzip.decompress(file.read_bytes()))]
     return [event.record for event in events if event.record["eventSource"] in ours]
@@ -86,7 +88,8 @@ def like(real_records: list[dict], own: dict) -> dict:
     def sort(record: dict) -> tuple:
         called = (record.get(name) for name in ("eventSource", "eventName", "errorCode"))
         identity = record["userIdentity"]
-        return *called, identity.get("type"), sorted(record["requestParameters"] or ())
+        parameters = sorted(record["requestParameters"] or ())
+        return *called, identity.get("type"), "sessionContext" in identity, parameters
 
     found = [record for record in real_records if sort(record) == sort(own)]
     assert found, f"no real record like {json.dumps(own)}"
@@ -217,6 +220,25 @@ def check(own: dict, real: dict) -> None:
     if "errorCode" in real:
         message = real["errorMessage"].split(" on resource: ", 1)[0]
         assert own["errorMessage"].startswith(re.sub(r"arn:\S+", own_arn(own), message))
+
+
+# Proves: REC-034, SEC-011, SEC-014, SEC-017
+def test_requests_about_the_lakes_bucket_look_like_the_real_ones(server, real_records):
+    given = server.client("sts").get_session_token()["Credentials"]
+    session = Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    calls = [
+        Call("s3", "list_buckets", {}, session),
+        Call("s3", "get_bucket_location", {"Bucket": "cairn-lake"}),
+    ]
+    for own in records(server, [make(server, call) for call in calls]):
+        real = like(real_records, own)
+        real.pop("vpcEndpointId", None)
+        context = real["userIdentity"].get("sessionContext", {})
+        assert not any(context.pop(name, {}) for name in ("sessionIssuer", "webIdFederationData"))
+        # Without TLS there is none of its facts.
+        assert real["additionalEventData"].pop("CipherSuite")
+        assert own["userAgent"][0] + own["userAgent"][-1] == "[]"
+        check(own, real)
 
 
 def own_arn(own: dict) -> str:

@@ -339,8 +339,11 @@ impl Handler for BucketHandler {
 impl BucketHandler {
     fn arrival(&self, connection: &ConnectionFacts, head: &http::request::Parts) -> Arrival {
         let server = &self.server;
+        let mut number = [0; 8];
+        server.world.entropy.fill(&mut number);
         let moment = (
-            server.doors.new_id(),
+            // S3's own form: sixteen capitals and digits.
+            format!("{:016X}", u64::from_be_bytes(number)),
             server.clock.monotonic(),
             server.clock.now_ms(),
         );

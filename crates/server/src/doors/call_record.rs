@@ -97,11 +97,11 @@ impl CallRecord<'_> {
         put("awsRegion", self.region.into());
         put("sourceIPAddress", self.source_ip.into());
         if let Some(agent) = self.user_agent {
-            put("userAgent", cut(agent).into());
+            put("userAgent", self.agent_as_recorded(agent).into());
         }
         if let Some((code, message)) = self.error {
-            put("errorCode", cut(code).into());
-            put("errorMessage", cut(message).into());
+            put("errorCode", cut(code, TEXT_BYTES_MAX).into());
+            put("errorMessage", cut(message, TEXT_BYTES_MAX).into());
         }
         put("requestParameters", self.request_parameters.clone());
         put("responseElements", self.response_elements.clone());
@@ -130,6 +130,14 @@ impl CallRecord<'_> {
             put("tlsDetails", self.tls_details(tls));
         }
         oversize::fit(record)
+    }
+
+    // The records of S3 have the agent in brackets, those of other services as it came (SEC-016).
+    fn agent_as_recorded(&self, agent: &str) -> String {
+        match self.event_source {
+            "s3.amazonaws.com" => format!("[{}]", cut(agent, TEXT_BYTES_MAX - 2)),
+            _ => cut(agent, TEXT_BYTES_MAX).to_owned(),
+        }
     }
 
     // REC-051, REC-052: what is not known is left out.
@@ -221,8 +229,8 @@ fn event_time(millis: i64) -> String {
 }
 
 /// The longest beginning of a text within the limit that does not split a character.
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
+fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ async fn a_read_is_a_data_event_as_s3_writes_it() {
         "eventName": "GetObject",
         "awsRegion": "us-east-1",
         "sourceIPAddress": "127.0.0.1",
-        "userAgent": "reader/1.0",
+        "userAgent": "[reader/1.0]",
         "requestParameters": {
             "x-id": "GetObject",
             "bucketName": "cairn-lake",
