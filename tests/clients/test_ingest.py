@@ -214,3 +214,42 @@ def test_events_without_an_id_are_stored_once_though_the_answer_is_lost(server, 
     lookup = server.client("cloudtrail").lookup_events
     eventually(lambda: len(lookup(LookupAttributes=wanted)["Events"]) >= len(events))
     assert len(lookup(LookupAttributes=wanted)["Events"]) == len(events)
+
+
+# Proves: OVR-073
+def test_an_interrupted_ingest_goes_on_and_forgets_no_refusal(server, binary, tmp_path):
+    maker = EventMaker(16)
+    good = [maker.event() for _ in range(4)]
+    first, second = tmp_path / "a.ndjson", tmp_path / "b.json.gz"
+    first.write_bytes(b"\n".join([encode(good[0]), b'{"eventVersion":"1.11"}', encode(good[1])]))
+    whole = gzip.compress(json.dumps({"Records": good[2:]}).encode())
+    second.write_bytes(whole[:-9])
+    refused = tmp_path / "refused.ndjson"
+    command = [binary, "ingest", "--endpoint", server.endpoint, "--refused", refused]
+    command += ["--checkpoint", tmp_path / "checkpoint", first, second]
+
+    def run() -> subprocess.CompletedProcess:
+        return subprocess.run(
+            command,
+            env=server.aws_environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    interrupted = run()
+    assert interrupted.returncode == 1, interrupted.stdout
+    assert "FAILED" in interrupted.stdout
+    listed = refused.read_text()
+    assert listed.count("\n") == 1
+    second.write_bytes(whole)
+    resumed = run()
+    assert "resumed     3 events" in resumed.stdout, resumed.stdout
+    assert "accepted    2" in resumed.stdout, resumed.stdout
+    assert "refused     1" in resumed.stdout, resumed.stdout
+    assert resumed.returncode == 1, "one event is not in"
+    assert refused.read_text() == listed, "the list keeps what the first run wrote"
+    assert not (tmp_path / "checkpoint").exists()
+    for event in good:
+        assert eventually(lambda e=event: find(server, e["eventID"]))

@@ -48,6 +48,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     findings.extend(modules::sizes(&files));
     findings.extend(modules::names(&files));
     findings.extend(modules::roots_without_logic(&files));
+    findings.extend(modules::unreached(&files));
     findings.extend(text::forbidden_words(&files));
     findings.extend(text::ignored_tests(&files));
     findings.extend(text::widths(&files));

@@ -7,6 +7,10 @@ use cairn_model::Sequence;
 
 use crate::{OpenError, ReaderName};
 
+/// The largest record, unless the settings say less: header, context and body together. Twice the largest
+/// event, so that a header may name what the body holds.
+pub const RECORD_BYTES_MAX: usize = 2 << 20;
+
 /// Settings of a `SegmentedLog`. Every field has a default that suits a server with a gigabyte to spare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentedLogConfig {
@@ -43,7 +47,7 @@ impl Default for SegmentedLogConfig {
             preallocate_bytes: 8 << 20,
             frame_bytes_max: 4 << 20,
             batch_bytes_max: 24 << 20,
-            record_bytes_max: 2 << 20,
+            record_bytes_max: RECORD_BYTES_MAX,
             queue_bytes_max: 64 << 20,
             cache_bytes_max: 64 << 20,
             free_bytes_min: 256 << 20,

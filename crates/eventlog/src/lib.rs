@@ -27,7 +27,7 @@ pub mod conformance;
 pub mod failpoints;
 mod sabotage;
 
-pub use config::{Damage, LogStatus, ScrubReport, SegmentedLogConfig};
+pub use config::{Damage, LogStatus, RECORD_BYTES_MAX, ScrubReport, SegmentedLogConfig};
 pub use contract::{
     AppendError, EventLog, LogRecord, NewRecord, OpenError, ReadError, ReaderName, RecordKind,
 };

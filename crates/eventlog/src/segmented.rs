@@ -21,7 +21,7 @@ use crate::sabotage::Planted;
 use crate::segments::Segments;
 use crate::space::Space;
 use crate::watermark::{self, WatermarkFile};
-use crate::writer::{Shared, Writer};
+use crate::writer::{Shared, Writer, frame_bytes};
 use crate::{
     AppendError, EventLog, LogRecord, LogStatus, NewRecord, OpenError, ReadError, ReaderName,
     ScrubReport, SegmentedLogConfig,
@@ -222,6 +222,25 @@ impl SegmentedLog {
             readers: self.readers.list(),
             damage: shared.files.damage(),
         }
+    }
+
+    /// Whether a batch of `bytes` would be taken now, as far as can be told without appending it. Callers ask
+    /// before they do what cannot be undone if its record finds no room.
+    pub fn check_room(&self, bytes: usize) -> Result<(), AppendError> {
+        let Shared { config, queue, .. } = &*self.shared;
+        if let Some(reason) = queue.poisoned() {
+            return Err(AppendError::Poisoned { reason });
+        }
+        let disk = &self.shared.files.disk;
+        let free = disk.free_bytes(&config.directory).unwrap_or(u64::MAX);
+        let needed = config.free_bytes_min.saturating_add(frame_bytes(bytes));
+        if *self.shared.no_space.borrow() || free < needed {
+            return Err(AppendError::RefusedNoSpace);
+        }
+        if bytes > config.queue_bytes_max.saturating_sub(queue.bytes()) {
+            return Err(AppendError::RefusedBusy);
+        }
+        Ok(())
     }
 
     /// Completes with the reason once the log is poisoned: the process must then exit, and the restart

@@ -372,7 +372,7 @@ fn answer(group: Vec<Pending>, end: u64, written: &Result<FrameHeader, Failure>)
     }
 }
 
-fn frame_bytes(payload_bytes: usize) -> u64 {
+pub(crate) fn frame_bytes(payload_bytes: usize) -> u64 {
     align((FRAME_HEADER_BYTES + payload_bytes) as u64)
 }
 

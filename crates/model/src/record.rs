@@ -26,6 +26,9 @@ use members::RecordMembers;
 /// The largest canonical event; what destinations hold may be less (REC-054, REC-058).
 pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
 
+/// What the routing header holds of `errorCode`, as much as destinations do (REC-055); the record keeps all.
+const HEADER_ERROR_CODE_BYTES_MAX: usize = 1024;
+
 /// What completes an event that lacks members.
 pub struct Completion<'a> {
     /// Stands for `recipientAccountId` where the event has none.
@@ -107,7 +110,7 @@ fn header(
         event_source: Cow::Owned(subject.event_source.into_owned()),
         event_type: owned(&members.event_type).unwrap_or_default(),
         read_only: members.read_only,
-        error_code: owned(&subject.error_code),
+        error_code: subject.error_code.map(header_error_code),
         vpc_endpoint_id: owned(&members.vpc_endpoint_id),
         session_credential_from_console: members.session_credential_from_console(),
         user_identity_arn: owned(&identity.arn),
@@ -115,6 +118,13 @@ fn header(
         access_key_id: owned(&identity.access_key_id),
         resources,
     })
+}
+
+fn header_error_code(code: Cow<'_, str>) -> Cow<'static, str> {
+    let end = code.floor_char_boundary(HEADER_ERROR_CODE_BYTES_MAX);
+    let mut code = code.into_owned();
+    code.truncate(end);
+    Cow::Owned(code)
 }
 
 /// The canonical JSON, and the event's ID in it.

@@ -23,6 +23,7 @@ pub(crate) use put_events::{
 pub(crate) use user_identity::RecordedCaller;
 pub(crate) use waiting_room::WaitingRoom;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use cairn_model::{
     canonicalize,
 };
 use cairn_platform::{Clock, Entropy};
+use futures::FutureExt as _;
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
@@ -187,7 +189,10 @@ impl Doors {
         let (clock, metrics) = (Arc::clone(&self.clock), Arc::clone(&self.metrics));
         let append = tokio::spawn(async move {
             let began = clock.monotonic();
-            let appended = log.append_durable(PARTITION, records).await;
+            // A panic leaves the batch in doubt, as a closed log does; its keys must not stay reserved.
+            let appending = AssertUnwindSafe(log.append_durable(PARTITION, records));
+            let appended = appending.catch_unwind().await;
+            let appended = appended.unwrap_or(Err(AppendError::Closed));
             metrics
                 .append_seconds
                 .observe(clock.monotonic().saturating_sub(began).as_secs_f64());
@@ -197,7 +202,6 @@ impl Doors {
             }
             appended.map(drop)
         });
-        // A panic in the append leaves the batch in doubt, as a closed log does.
         append.await.unwrap_or(Err(AppendError::Closed))
     }
 

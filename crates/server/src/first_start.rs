@@ -8,10 +8,10 @@ mod recovery;
 
 pub(crate) use recovery::recover;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use cairn_catalog::identity::{IdPrefix, IdentityKind, NewAccount, NewIdentity, new_unique_id};
@@ -27,6 +27,9 @@ use crate::query_protocol::{QueryError, World};
 const ADMINISTRATOR_ACCESS: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 /// The setting that says that the first start has been.
 const STARTED: &str = "first-start.account";
+/// A sealed text by which a start knows the key that everything else is sealed with.
+const MASTER_KEY_CHECK: &str = "master-key.check";
+const MASTER_KEY_CHECK_TEXT: &[u8] = b"sealed by the first start";
 const MASTER_KEY_FILE: &str = "master.key";
 /// A key file holds 64 digits; anything much longer is another file.
 const MASTER_KEY_FILE_BYTES_MAX: u64 = 1_024;
@@ -69,6 +72,18 @@ pub enum FirstStartError {
         /// What is wrong with it.
         reason: SealError,
     },
+    /// The folder has had its first start with a key that is not there now. A new one would open nothing.
+    #[error("{path}: the master key of this folder is missing; name its file or put it back")]
+    NoMasterKey {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The key is not the one that the folder's secrets are sealed with.
+    #[error("{path}: this is not the master key that the secrets of this folder are sealed with")]
+    OtherMasterKey {
+        /// Its file.
+        path: PathBuf,
+    },
     /// The catalog refused or failed.
     #[error("{0}")]
     Catalog(CatalogError),
@@ -78,8 +93,8 @@ pub enum FirstStartError {
 }
 
 /// Makes the default account and its administrator unless an earlier start has, and writes `config`,
-/// whose addresses follow those of this start.
-pub async fn ensure(world: &World, first: &FirstStart) -> Result<(), FirstStartError> {
+/// whose addresses follow those of this start. Gives the operator's account.
+pub async fn ensure(world: &World, first: &FirstStart) -> Result<AccountId, FirstStartError> {
     let mut transaction = world
         .catalog
         .begin()
@@ -108,6 +123,15 @@ pub async fn ensure(world: &World, first: &FirstStart) -> Result<(), FirstStartE
         mark_started(&mut transaction, first.account)
             .await
             .map_err(FirstStartError::Catalog)?;
+        let check = world.master_key.seal(
+            MASTER_KEY_CHECK,
+            MASTER_KEY_CHECK_TEXT,
+            world.entropy.as_ref(),
+        );
+        transaction
+            .put_setting(MASTER_KEY_CHECK, &check)
+            .await
+            .map_err(FirstStartError::Catalog)?;
         transaction
             .commit()
             .await
@@ -117,7 +141,11 @@ pub async fn ensure(world: &World, first: &FirstStart) -> Result<(), FirstStartE
     let config = first.data_dir.join("config");
     let held = std::fs::read_to_string(&config).unwrap_or_default();
     let text = format!("{}{}", config_text(first), other_sections(&held));
-    write_private(&config, text.as_bytes())
+    write_private(&config, text.as_bytes())?;
+    let operator = operator_account(&world.catalog).await;
+    Ok(operator
+        .map_err(FirstStartError::Catalog)?
+        .unwrap_or(first.account))
 }
 
 /// Makes `account` the operator's account.
@@ -166,42 +194,64 @@ pub(crate) async fn create_administrator(
         .map_err(FirstStartError::Key)
 }
 
-/// The master key from the configured file, or from `DATA_DIR/master.key`, which is made if there is
-/// none. A key beside the data that it protects protects nothing from whoever reads the folder.
-pub fn load_master_key(
+/// The master key from the configured file, or from `DATA_DIR/master.key`, which is made before the first
+/// start and never after it. A key beside the data that it protects protects nothing from whoever reads
+/// the folder.
+pub async fn open_master_key(
+    catalog: &Catalog,
     data_dir: &Path,
     configured: Option<&Path>,
     entropy: &dyn Entropy,
 ) -> Result<MasterKey, FirstStartError> {
     let default = data_dir.join(MASTER_KEY_FILE);
     let path = configured.unwrap_or(&default);
+    let setting = async |name: &'static str| {
+        catalog
+            .setting(name)
+            .await
+            .map_err(FirstStartError::Catalog)
+    };
+    let Some(key) = read_master_key(path)? else {
+        let is_new = setting(STARTED).await?.is_none();
+        // A configured file that is not there is a mistake even then.
+        if !is_new || configured.is_some() {
+            return Err(FirstStartError::NoMasterKey { path: path.into() });
+        }
+        let key = MasterKey::generate(entropy);
+        let text = Zeroizing::new(format!("{}\n", key.to_hex().as_str()));
+        write_private(path, text.as_bytes())?;
+        return Ok(key);
+    };
+    let opened = match setting(MASTER_KEY_CHECK).await? {
+        Some(check) => key.open(MASTER_KEY_CHECK, &check).is_ok(),
+        None => true,
+    };
+    if opened {
+        Ok(key)
+    } else {
+        Err(FirstStartError::OtherMasterKey { path: path.into() })
+    }
+}
+
+fn read_master_key(path: &Path) -> Result<Option<MasterKey>, FirstStartError> {
     let failed = |error: std::io::Error| FirstStartError::File {
         path: path.to_owned(),
         reason: error.to_string(),
     };
-    match std::fs::metadata(path) {
-        Ok(metadata) => {
-            if metadata.len() > MASTER_KEY_FILE_BYTES_MAX {
-                return Err(FirstStartError::MasterKey {
-                    path: path.to_owned(),
-                    reason: SealError::BadMasterKey,
-                });
-            }
-            let text = Zeroizing::new(std::fs::read_to_string(path).map_err(failed)?);
-            MasterKey::from_hex(&text).map_err(|reason| FirstStartError::MasterKey {
-                path: path.to_owned(),
-                reason,
-            })
-        }
-        // A configured file that is not there is a mistake; a new key would open nothing.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && configured.is_none() => {
-            let key = MasterKey::generate(entropy);
-            let text = Zeroizing::new(format!("{}\n", key.to_hex().as_str()));
-            write_private(path, text.as_bytes())?;
-            Ok(key)
-        }
-        Err(error) => Err(failed(error)),
+    let bad = |reason| FirstStartError::MasterKey {
+        path: path.to_owned(),
+        reason,
+    };
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    if metadata.len() > MASTER_KEY_FILE_BYTES_MAX {
+        return Err(bad(SealError::BadMasterKey));
     }
+    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(failed)?);
+    MasterKey::from_hex(&text).map(Some).map_err(bad)
 }
 
 /// The AWS credentials file.
@@ -275,7 +325,9 @@ fn stage_private(path: &Path, bytes: &[u8]) -> Result<(), FirstStartError> {
         .mode(0o600)
         .open(&beside)
         .map_err(failed)?;
-    file.write_all(bytes)
+    // A file that a crash left there keeps the mode that it had.
+    file.set_permissions(Permissions::from_mode(0o600))
+        .and_then(|()| file.write_all(bytes))
         .and_then(|()| file.sync_all())
         .map_err(failed)
 }

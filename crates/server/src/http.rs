@@ -9,7 +9,7 @@ mod listener;
 mod tls;
 
 pub(crate) use answer::Answer;
-pub(crate) use body::{BodyBudget, BodyError, HeldBody};
+pub(crate) use body::{BodyBudget, BodyError, BodyLimits, HeldBody, UnreadBody};
 pub(crate) use head::{check_head, client_host, header_values};
 pub(crate) use listener::{Handler, Listener};
 pub(crate) use tls::TlsFacts;

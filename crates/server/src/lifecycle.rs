@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cairn_bucket::{ReadOnlyEndpoint, StoredObjects};
 use cairn_catalog::Catalog;
@@ -38,6 +39,8 @@ const LAKE_READER: &str = "lake";
 const LAKE_BUCKET: &str = "cairn-lake";
 /// Least distance between the largest batch and the size of a segment.
 const SEGMENT_OVERHEAD: u64 = 16 * 1024;
+/// What a part that is ready to stop needs, even when the time for stopping is over.
+const STOP_MOMENT: Duration = Duration::from_millis(250);
 
 /// The outside world that a server lives in.
 #[derive(Clone, Debug)]
@@ -72,7 +75,7 @@ impl RunningServer {
         let listener = bind(config.listen).await?;
         let bucket_listener = bind(config.s3_listen).await?;
         let addresses = (listener.local_address()?, bucket_listener.local_address()?);
-        let parts = Parts::open(Arc::new(config), surroundings, addresses).await?;
+        let parts = Parts::open(config, surroundings, addresses).await?;
         let keys = parts.doors.keys();
         let (api, s3) = (
             listener.connection_count(),
@@ -123,8 +126,8 @@ impl RunningServer {
         }
     }
 
-    /// Stops in order: no new requests, those in progress answered, the outbox drained, readers caught
-    /// up and closed, the log closed last.
+    /// Stops in order: no new requests, those in progress answered, readers caught up and closed, the
+    /// outbox drained, the log closed last.
     pub async fn stop(self) {
         let Self {
             server,
@@ -133,39 +136,58 @@ impl RunningServer {
             stop_serving,
             ..
         } = self;
-        let timeout = server.config.shutdown_timeout;
+        let deadline = Deadline::after(&server.clock, server.config.shutdown_timeout);
         // Nobody may be listening any more; then nothing needs stopping.
         let _ = stop_serving.send(true);
-        let clock = Arc::clone(&server.clock);
         let finished = async {
             for task in serving {
                 // A task that panicked is as finished as one that returned.
                 let _ = task.await;
             }
         };
-        within(&*clock, timeout, "connections", finished).await;
+        deadline.wait("connections", finished).await;
         server.calls.close();
-        within(&*clock, timeout, "requests", server.calls.wait()).await;
-        drain_outbox(&server.outbox).await;
-        within(&*clock, timeout, "background loops", background.stop()).await;
-        within(&*clock, timeout, "the event log", server.log.close()).await;
-        if let Err(error) = server.world.catalog.write_key_uses().await {
-            tracing::warn!(error = %error, "the last uses of access keys could not be written");
-        }
-        server.world.catalog.close().await;
+        deadline.wait("requests", server.calls.wait()).await;
+        // The loop of the outbox first: two that drain would send every entry twice.
+        deadline.wait("background loops", background.stop()).await;
+        deadline
+            .wait("the outbox", drain_outbox(&server.outbox))
+            .await;
+        deadline.wait("the event log", server.log.close()).await;
+        let catalog = async {
+            if let Err(error) = server.world.catalog.write_key_uses().await {
+                tracing::warn!(error = %error, "the last uses of access keys could not be written");
+            }
+            server.world.catalog.close().await;
+        };
+        deadline.wait("the catalog", catalog).await;
         tracing::info!("stopped");
     }
 }
 
-async fn within(
-    clock: &dyn Clock,
-    timeout: std::time::Duration,
-    part: &'static str,
-    finished: impl Future<Output = ()>,
-) {
-    tokio::select! {
-        () = finished => {}
-        () = clock.sleep(timeout) => tracing::warn!(part, "did not stop in time"),
+/// One time for a whole stop, however many parts it has.
+struct Deadline {
+    clock: Arc<dyn Clock>,
+    at: Duration,
+}
+
+impl Deadline {
+    fn after(clock: &Arc<dyn Clock>, timeout: Duration) -> Self {
+        Self {
+            clock: Arc::clone(clock),
+            at: clock.monotonic().saturating_add(timeout),
+        }
+    }
+
+    /// Waits for a part; when the time is over, every further one gets only a moment.
+    async fn wait(&self, part: &'static str, finished: impl Future<Output = ()>) {
+        let left = self.at.saturating_sub(self.clock.monotonic());
+        tokio::select! {
+            () = finished => {}
+            () = self.clock.sleep(left.max(STOP_MOMENT)) => {
+                tracing::warn!(part, "did not stop in time");
+            }
+        }
     }
 }
 
@@ -185,12 +207,13 @@ async fn open_world(
     entropy: &Arc<dyn Entropy>,
 ) -> Result<Arc<World>, StartError> {
     make_private_folder(&config.data_dir)?;
-    let key_file = config.master_key_file.as_deref();
-    let master_key = first_start::load_master_key(&config.data_dir, key_file, &**entropy)
-        .map_err(|error| open_error("the master key", &error))?;
     let catalog = Catalog::open(&config.data_dir.join("catalog.sqlite"), Arc::clone(clock))
         .await
         .map_err(|error| open_error("the catalog", &error))?;
+    let (data_dir, key_file) = (&config.data_dir, config.master_key_file.as_deref());
+    let master_key = first_start::open_master_key(&catalog, data_dir, key_file, &**entropy)
+        .await
+        .map_err(|error| open_error("the master key", &error))?;
     Ok(Arc::new(World {
         catalog: Arc::new(catalog),
         master_key,
@@ -254,8 +277,7 @@ fn log_config(data_dir: &Path, settings: &EventLogSettings) -> SegmentedLogConfi
 }
 
 fn lake_config(data_dir: &Path, settings: &LakeSettings) -> LakeConfig {
-    let millis =
-        |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     LakeConfig {
         data_dir: Lake::folder(data_dir),
         hot_interval_ms: millis(settings.hot_interval),
@@ -331,7 +353,7 @@ pub(crate) struct Parts {
 impl Parts {
     /// Opens everything, in the order in which one part needs the other.
     pub(crate) async fn open(
-        config: Arc<Config>,
+        config: Config,
         surroundings: Surroundings,
         (address, bucket_address): (SocketAddr, SocketAddr),
     ) -> Result<Self, StartError> {
@@ -341,9 +363,16 @@ impl Parts {
             disk,
         } = surroundings;
         let world = open_world(&config, &clock, &entropy).await?;
-        first_start::ensure(&world, &first_start_of(&config, address, bucket_address))
-            .await
-            .map_err(|error| open_error("the first account", &error))?;
+        let first_start = first_start_of(&config, address, bucket_address);
+        let operator = first_start::ensure(&world, &first_start).await;
+        let operator = operator.map_err(|error| open_error("the first account", &error))?;
+        if operator != config.account.default_id {
+            tracing::warn!(
+                %operator,
+                "account.default_id counts at the first start only; the operator's account stays"
+            );
+        }
+        let config = Arc::new(config.of_operator(operator));
         let log = open_log(&config, disk, &clock).await?;
         let contract = sabotage::contract(&log);
         let catalog = Arc::clone(&world.catalog) as Arc<dyn LakeCatalog>;
@@ -406,11 +435,14 @@ impl Parts {
             entropy,
         );
         let regions = config.account.regions.clone();
+        let (ingest, http) = (&config.ingest, &config.http);
+        let largest_body = ingest.body_bytes_max.max(http.api_body_bytes_max);
+        let largest_request = largest_body + http.header_bytes_max;
         Server {
             authenticator: Arc::new(Authenticator::new(Arc::clone(&world), regions)),
             authorizer: Arc::new(Authorizer::new(Arc::clone(&world.catalog))),
             operations: Box::new(Operations { lookup_events }),
-            bodies: BodyBudget::new(config.http.in_flight_bytes_max),
+            bodies: BodyBudget::new(config.http.in_flight_bytes_max, largest_request),
             waiting_room: Arc::default(),
             parsing: Arc::new(Semaphore::new(config.ingest.parallel_batches_max)),
             api_rate: RateLimit::new(config.api, Arc::clone(&clock)),

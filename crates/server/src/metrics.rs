@@ -110,7 +110,7 @@ impl Gauges {
             ("connections", "Open connections", &self.connections),
             (
                 "in_flight_bytes",
-                "Bytes of request bodies held",
+                "Bytes of request heads and bodies held",
                 &self.in_flight_bytes,
             ),
             (

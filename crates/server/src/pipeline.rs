@@ -24,7 +24,6 @@ use cairn_eventlog::{AppendError, SegmentedLog};
 use cairn_lake::Lake;
 use cairn_platform::Clock;
 use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -35,7 +34,8 @@ use crate::config::Config;
 use crate::doors::admission::RateLimit;
 use crate::doors::{Doors, Outbox, WaitingRoom};
 use crate::http::{
-    Answer, BodyBudget, BodyError, ConnectionFacts, Handler, HeldBody, ResponseBody, check_head,
+    Answer, BodyBudget, BodyError, BodyLimits, ConnectionFacts, Handler, HeldBody, ResponseBody,
+    UnreadBody, check_head,
 };
 use crate::metrics::{CallLabels, Metrics, signed};
 use crate::operations::Dispatch;
@@ -43,11 +43,11 @@ use crate::query_protocol::{Caller, World, error_xml};
 
 /// The path of the ingest door.
 const EVENTS_PATH: &str = "/events";
-/// Bytes of an unwanted body that are read and thrown away, so that the client can read its answer.
-const DRAIN_BYTES_MAX: usize = 64 << 20;
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a client should wait before it tries again, in seconds.
 const RETRY_AFTER_S: u32 = 1;
+
+/// Larger bodies are hashed off the threads that serve connections.
+const HASHED_IN_PLACE_BYTES_MAX: usize = 256 * 1024;
 
 /// Everything that answering requests needs.
 #[derive(Debug)]
@@ -96,7 +96,8 @@ impl Handler for Pipeline {
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
         let server = &self.0;
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        let body = UnreadBody::new(&mut head, body);
         let is_http1 = head.version < http::Version::HTTP_2;
         let request_id = server.doors.new_id();
         let moment = (
@@ -109,13 +110,24 @@ impl Handler for Pipeline {
             let answer = Answer::new(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", body);
             return answer.and_close().into_response(&request_id, is_http1);
         }
+        let Ok(room) = server.bodies.take_head(connection.peer.ip(), &head) else {
+            server.metrics.not_admitted("no-memory");
+            let line = "too many requests are in progress\n";
+            let mut answer = Answer::text(StatusCode::SERVICE_UNAVAILABLE, line).and_close();
+            answer.retry_after = Some(RETRY_AFTER_S);
+            return answer.into_response(&request_id, is_http1);
+        };
         let proxies = &server.config.http.trusted_proxies;
         let call = Arc::new(Call::new(&head, connection, proxies, moment));
         // A task of its own: a client that hangs up in the middle of a mutation must not stop it
         // between its commit and its record (R21).
         let work = {
             let (server, call) = (Arc::clone(server), Arc::clone(&call));
-            async move { server.answer(&head.method, &call, body).await }
+            async move {
+                let answer = server.answer(&head.method, &call, body).await;
+                drop(room);
+                answer
+            }
         };
         let answer = server.calls.spawn(work).await.unwrap_or_else(|_| {
             // The panic's own text went to standard error; this ties it to the request.
@@ -132,7 +144,7 @@ impl Server {
         self: &Arc<Self>,
         method: &http::Method,
         call: &Call,
-        body: Incoming,
+        body: UnreadBody,
     ) -> Answer {
         if let Some(answer) = open_routes::answer(self, method, call).await {
             return answer;
@@ -140,7 +152,7 @@ impl Server {
         let claim = match self.authenticator.claim(call).await {
             Ok(claim) => claim,
             Err(error) => {
-                self.drain(body).await;
+                body.discard(&*self.clock).await;
                 return self.not_authenticated(call, &error);
             }
         };
@@ -187,22 +199,24 @@ impl Server {
         &self,
         call: &Call,
         claim: Claim,
-        body: Incoming,
+        body: UnreadBody,
         bytes_max: usize,
     ) -> Result<(Caller, HeldBody), Answer> {
-        use http_body::Body;
         let service = claim.service;
-        let declared = body.size_hint().exact();
-        if declared.is_some_and(|length| usize::try_from(length).is_ok_and(|l| l > bytes_max)) {
-            self.drain(body).await;
+        if body
+            .declared_bytes()
+            .is_some_and(|length| length > bytes_max)
+        {
+            body.discard(&*self.clock).await;
             let error = body_failure(BodyError::TooLarge);
             return Err(query_failure(call, service, &error).and_close());
         }
-        let timeout = self.config.http.body_read_timeout;
-        let body = self
-            .bodies
-            .read(body, bytes_max, timeout, &*self.clock)
-            .await;
+        let limits = BodyLimits {
+            bytes_max,
+            timeout: self.config.http.body_read_timeout,
+            peer: call.source_ip,
+        };
+        let body = self.bodies.read(body, limits, &*self.clock).await;
         let body = body.map_err(|error| {
             self.metrics.not_admitted(match error {
                 BodyError::TooLarge => "body-too-large",
@@ -212,7 +226,7 @@ impl Server {
             });
             query_failure(call, service, &body_failure(error)).and_close()
         })?;
-        let hash = sha256_hex(&body.bytes);
+        let hash = body_hash(&body.bytes).await;
         match self.authenticator.verify(claim, &hash) {
             Ok(caller) => Ok((caller, body)),
             Err(error) => Err(self.not_authenticated(call, &error)),
@@ -263,23 +277,6 @@ impl Server {
             ErrorCode::ThrottlingException,
             "Rate exceeded",
         ))
-    }
-
-    /// Reads an unwanted body without keeping it: a client that is still sending reads no answer.
-    async fn drain(&self, mut body: Incoming) {
-        let drained = async {
-            let mut left = DRAIN_BYTES_MAX;
-            while let Some(Ok(frame)) = body.frame().await {
-                left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-                if left == 0 {
-                    break;
-                }
-            }
-        };
-        tokio::select! {
-            () = drained => {}
-            () = self.clock.sleep(DRAIN_TIMEOUT) => {}
-        }
     }
 
     fn not_authenticated(&self, call: &Call, error: &NotAuthenticated) -> Answer {
@@ -451,4 +448,13 @@ fn service_name(service: CalledService) -> &'static str {
         CalledService::CloudTrailData => Service::CloudTrailData.signing_name(),
         CalledService::Query(service) => service.scope_name(),
     }
+}
+
+async fn body_hash(bytes: &Bytes) -> String {
+    if bytes.len() <= HASHED_IN_PLACE_BYTES_MAX {
+        return sha256_hex(bytes);
+    }
+    let bytes = bytes.clone();
+    let hash = tokio::task::spawn_blocking(move || sha256_hex(&bytes));
+    hash.await.expect("hashing does not panic")
 }

@@ -173,6 +173,12 @@ impl TestApp {
         self.restart_after(async |_| {}).await
     }
 
+    /// As `restart`, with `section.key` set to something else.
+    pub async fn restart_with(mut self, name: &str, value: &str) -> Self {
+        self.builder = self.builder.with(name, value);
+        self.restart().await
+    }
+
     /// As `restart`; what `meanwhile` does to DATA_DIR happens while no server runs.
     pub async fn restart_after(mut self, meanwhile: impl AsyncFnOnce(&Path)) -> Self {
         if let Some(server) = self.server.take() {

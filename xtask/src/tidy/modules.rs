@@ -139,6 +139,44 @@ pub(super) fn roots_without_logic(files: &[SourceFile]) -> Vec<Finding> {
     findings
 }
 
+/// A file that no `mod` names is compiled by nobody: the compiler finds nothing wrong with it.
+pub(super) fn unreached(files: &[SourceFile]) -> Vec<Finding> {
+    let modules = files
+        .iter()
+        .filter(|file| file.is_rust() && is_in_a_tree(&file.path));
+    modules
+        .filter(|file| !is_named(file, files))
+        .map(|file| Finding::of_file(file, "no `mod` reaches this file"))
+        .collect()
+}
+
+/// Within the folders that hold one tree of modules each, and not at its top.
+fn is_in_a_tree(path: &str) -> bool {
+    let Some((_, within)) = path.split_once("/src/").or(path.split_once("/tests/it/")) else {
+        return false;
+    };
+    !matches!(within, "lib.rs" | "main.rs") && !within.starts_with("bin/")
+}
+
+fn is_named(file: &SourceFile, files: &[SourceFile]) -> bool {
+    let stem = file.path.trim_end_matches(".rs").trim_end_matches("/mod");
+    let Some((folder, name)) = stem.rsplit_once('/') else {
+        return false;
+    };
+    let declaration = format!("mod {name};");
+    let parents = ["/mod.rs", "/lib.rs", "/main.rs", ".rs"];
+    let parents = parents.map(|end| format!("{folder}{end}"));
+    files
+        .iter()
+        .filter(|parent| parents.contains(&parent.path))
+        .flat_map(|parent| parent.text.lines())
+        .any(|line| {
+            let line = line.trim().trim_start_matches("pub");
+            let (_, declared) = line.split_once(") ").unwrap_or(("", line));
+            declared.trim_start().starts_with(&declaration)
+        })
+}
+
 fn is_root(path: &str) -> bool {
     path.starts_with("crates/") && (path.ends_with("/src/lib.rs") || path.ends_with("/mod.rs"))
 }
@@ -180,6 +218,33 @@ mod tests {
             1
         );
         assert_eq!(names(&[file("crates/model/src/commonplace.rs", "")]), []);
+    }
+
+    #[test]
+    fn a_file_that_no_module_names_is_found() {
+        let reached = [
+            (
+                "crates/a/src/lib.rs",
+                "mod b;\npub(crate) mod c;\npub mod d;\n",
+            ),
+            ("crates/a/src/b.rs", "#[cfg(test)]\nmod tests;\n"),
+            ("crates/a/src/b/tests.rs", ""),
+            ("crates/a/src/c/mod.rs", ""),
+            ("crates/a/src/d.rs", ""),
+            ("crates/a/tests/it/main.rs", "mod e; // why\n"),
+            ("crates/a/tests/it/e.rs", ""),
+            ("crates/a/benches/f.rs", ""),
+        ];
+        let mut files: Vec<_> = reached
+            .iter()
+            .map(|(path, text)| file(path, text))
+            .collect();
+        assert_eq!(unreached(&files), []);
+        files.push(file("crates/a/src/b/second.rs", ""));
+        files.push(file("crates/a/src/bd.rs", ""));
+        let found = unreached(&files);
+        let paths: Vec<_> = found.iter().map(|finding| &finding.path).collect();
+        assert_eq!(paths, ["crates/a/src/b/second.rs", "crates/a/src/bd.rs"]);
     }
 
     #[test]

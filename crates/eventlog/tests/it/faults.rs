@@ -131,6 +131,11 @@ async fn a_full_disk_refuses_and_the_log_resumes_when_there_is_room() {
         );
         assert!(error.is_retryable(), "room {room}");
         assert!(log.status().no_space, "room {room}");
+        let room_now = log.check_room(1);
+        assert!(
+            matches!(room_now, Err(AppendError::RefusedNoSpace)),
+            "room {room}"
+        );
         all.extend(acknowledged);
         // Still refused, not poisoned; reads go on.
         let again = log.append_durable(PARTITION, batch(0)).await;
@@ -144,6 +149,7 @@ async fn a_full_disk_refuses_and_the_log_resumes_when_there_is_room() {
             .await
             .expect("there is room again");
         assert!(!log.status().no_space, "room {room}");
+        assert!(log.check_room(1).is_ok(), "room {room}");
         all.extend(batch(0));
         drop(log);
         let log = open(&disk.crash());
@@ -169,6 +175,11 @@ async fn new_batches_are_refused_below_the_low_water_mark() {
         ..SimFaults::default()
     };
     disk.set_faults(with_room(100_000));
+    let told = log.check_room(1);
+    assert!(
+        matches!(told, Err(AppendError::RefusedNoSpace)),
+        "before anything was refused"
+    );
     let refused = log.append_durable(PARTITION, batch(1)).await;
     assert!(
         matches!(refused, Err(AppendError::RefusedNoSpace)),

@@ -16,6 +16,8 @@ use super::version::EventVersion;
 const NAME_BYTES_MAX: usize = 256;
 /// `eventID`: a GUID has 36 bytes, other producers' identifiers fit too.
 const EVENT_ID_BYTES_MAX: usize = 128;
+/// Texts of producers that identify something and go into the routing header; no ARN is longer.
+const IDENTIFIER_BYTES_MAX: usize = 2048;
 
 pub(super) struct RecordMembers<'d, 'a> {
     pub(super) version: EventVersion,
@@ -104,7 +106,9 @@ impl<'d, 'a> RecordMembers<'d, 'a> {
             }
             "readOnly" => self.read_only = optional_boolean("readOnly", value)?,
             "errorCode" => self.error_code = optional_text("errorCode", value)?,
-            "vpcEndpointId" => self.vpc_endpoint_id = optional_text("vpcEndpointId", value)?,
+            "vpcEndpointId" => {
+                self.vpc_endpoint_id = optional_identifier("vpcEndpointId", value)?;
+            }
             "sessionCredentialFromConsole" => {
                 self.session_credential_from_console =
                     optional_text("sessionCredentialFromConsole", value)?;
@@ -260,6 +264,19 @@ pub(super) fn optional_text<'a>(
     }
 }
 
+/// The same for a text that identifies something: it is not long.
+fn optional_identifier<'a>(
+    member: &'static str,
+    value: Value<'_, 'a>,
+) -> Result<Option<Cow<'a, str>>, RecordError> {
+    let text = optional_text(member, value)?;
+    let limit = IDENTIFIER_BYTES_MAX;
+    if text.as_ref().is_some_and(|text| text.len() > limit) {
+        return Err(RecordError::TooLong { member, limit });
+    }
+    Ok(text)
+}
+
 fn optional_boolean(
     member: &'static str,
     value: Value<'_, '_>,
@@ -308,7 +325,7 @@ fn user_identity<'d, 'a>(value: Value<'d, 'a>) -> Result<Value<'d, 'a>, RecordEr
             "invokedBy" => "userIdentity.invokedBy",
             _ => continue,
         };
-        optional_text(name, member.value)?;
+        optional_identifier(name, member.value)?;
     }
     Ok(identity)
 }

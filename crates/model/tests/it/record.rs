@@ -393,6 +393,31 @@ fn names_and_events_have_limits() {
     );
 }
 
+// Proves: H3, H8
+#[test]
+fn what_identifies_someone_is_short_and_a_long_error_code_costs_the_header_little() {
+    let long = |bytes: usize| format!("\"{}\"", "é".repeat(bytes / 2));
+    let identity = |member: &str, bytes| -> String {
+        let identity = format!("{{\"type\":\"IAMUser\",\"{member}\":{}}}", long(bytes));
+        with("userIdentity", Some(identity.leak()))
+    };
+    for member in ["arn", "principalId", "accessKeyId", "userName"] {
+        canonical(&identity(member, 2048));
+        let expected = format!("the member userIdentity.{member} is longer than 2048 bytes");
+        let found = refused(&identity(member, 2050));
+        assert_eq!(found, ("InvalidEventMemberTooLong", expected));
+    }
+    let mut endpoint = complete();
+    endpoint.push(("vpcEndpointId", long(2050).leak()));
+    assert_eq!(refused(&json(&endpoint)).0, "InvalidEventMemberTooLong");
+    let mut failed = complete();
+    failed.push(("errorCode", long(500_001).leak()));
+    let event = canonical(&json(&failed));
+    assert_eq!(event.json, json(&failed));
+    let code = event.header.error_code.expect("the record has one");
+    assert_eq!(code, "é".repeat(512));
+}
+
 // Proves: H3
 #[test]
 fn what_is_no_json_object_is_refused() {

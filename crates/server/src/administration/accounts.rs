@@ -95,7 +95,10 @@ fn made_query_error(error: FirstStartError) -> QueryError {
     match error {
         FirstStartError::Catalog(error) => QueryError::from_catalog(error),
         FirstStartError::Key(error) => error,
-        FirstStartError::File { .. } | FirstStartError::MasterKey { .. } => QueryError::new(
+        FirstStartError::File { .. }
+        | FirstStartError::MasterKey { .. }
+        | FirstStartError::NoMasterKey { .. }
+        | FirstStartError::OtherMasterKey { .. } => QueryError::new(
             QueryErrorCode::ServiceFailure,
             "The administrator was not made.",
         ),

@@ -16,8 +16,8 @@ use cairn_catalog::Catalog;
 use cairn_platform::{Clock, Entropy, SystemEntropy};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::client::{ClientProfile, ProfileArguments, SignedHttp};
-use crate::first_start::{load_master_key, recover};
+use crate::client::{CalledService, ClientProfile, ProfileArguments, SignedHttp};
+use crate::first_start::{open_master_key, recover};
 use crate::query_protocol::{QueryService, World};
 use answer::Element;
 use file::FileForm;
@@ -110,7 +110,7 @@ pub(super) async fn run(
         std::io::stdout().lock().write_all(text.as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let profile = ClientProfile::resolve(&arguments.profile)?;
+    let profile = ClientProfile::resolve(&arguments.profile, CalledService::Iam)?;
     let client = Client {
         http: SignedHttp::new(profile, clock)?,
     };
@@ -155,7 +155,8 @@ async fn recover_offline(
     anyhow::ensure!(catalog.is_file(), "{folder} is not the folder of a server");
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let catalog = Catalog::open(&catalog, Arc::clone(&clock)).await?;
-    let master_key = load_master_key(data_dir, master_key_file.as_deref(), entropy.as_ref())?;
+    let key_file = master_key_file.as_deref();
+    let master_key = open_master_key(&catalog, data_dir, key_file, entropy.as_ref()).await?;
     let world = World {
         catalog: Arc::new(catalog),
         master_key,

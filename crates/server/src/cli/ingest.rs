@@ -6,8 +6,9 @@ mod inputs;
 mod report;
 mod sending;
 
+use std::fs::File;
 use std::io::{IsTerminal as _, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use anyhow::Context as _;
 use cairn_platform::{Clock, SystemEntropy};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::client::{ClientProfile, ProfileArguments, SignedHttp};
+use crate::client::{CalledService, ClientProfile, ProfileArguments, SignedHttp};
 use checkpoint::Checkpoint;
 use sending::Ingest;
 
@@ -36,7 +37,7 @@ pub struct IngestArguments {
     /// Keep no progress.
     #[arg(long)]
     no_checkpoint: bool,
-    /// Write every refused event to FILE, one JSON object a line.
+    /// Write every refused event to FILE, one JSON object a line. An ingest that goes on appends to it.
     #[arg(long, value_name = "FILE")]
     refused: Option<PathBuf>,
 }
@@ -52,7 +53,7 @@ pub async fn run(arguments: IngestArguments, clock: Arc<dyn Clock>) -> anyhow::R
     found.sort();
     found.dedup();
     anyhow::ensure!(!found.is_empty(), "no log files found");
-    let profile = ClientProfile::resolve(&arguments.profile)?;
+    let profile = ClientProfile::resolve(&arguments.profile, CalledService::CloudTrailData)?;
     let http = SignedHttp::new(profile, Arc::clone(&clock))?;
     let checkpoint = if arguments.no_checkpoint {
         None
@@ -64,8 +65,9 @@ pub async fn run(arguments: IngestArguments, clock: Arc<dyn Clock>) -> anyhow::R
     let list = match &arguments.refused {
         None => None,
         Some(path) => {
-            let created = std::fs::File::create(path);
-            Some(created.with_context(|| format!("cannot create {}", path.display()))?)
+            let is_resumed = checkpoint.as_ref().is_some_and(Checkpoint::is_resumed);
+            let opened = open_list(path, is_resumed);
+            Some(opened.with_context(|| format!("cannot create {}", path.display()))?)
         }
     };
     let progress = progress_bar(found.iter().map(inputs::Input::bytes).sum());
@@ -99,6 +101,15 @@ pub async fn run(arguments: IngestArguments, clock: Arc<dyn Clock>) -> anyhow::R
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The list of a run that goes on holds what the earlier one wrote.
+fn open_list(path: &Path, is_resumed: bool) -> std::io::Result<File> {
+    if is_resumed {
+        File::options().append(true).create(true).open(path)
+    } else {
+        File::create(path)
+    }
 }
 
 fn progress_bar(bytes: u64) -> ProgressBar {

@@ -5,6 +5,6 @@
 mod profile;
 mod signed_http;
 
-pub(crate) use profile::ClientProfile;
 pub use profile::ProfileArguments;
+pub(crate) use profile::{CalledService, ClientProfile};
 pub(crate) use signed_http::{Answer, SignedHttp};

@@ -9,20 +9,17 @@ use cairn_access::SecretKey;
 /// The options that every client command takes; each can come from AWS's variable instead.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ProfileArguments {
-    /// Address of the server, for example http://127.0.0.1:4510.
-    #[arg(long, env = "AWS_ENDPOINT_URL", value_name = "URL")]
+    /// Address of the server, for example http://127.0.0.1:4510; otherwise from `AWS_ENDPOINT_URL` or the
+    /// profile.
+    #[arg(long, value_name = "URL")]
     pub endpoint: Option<String>,
     /// Region that requests are signed for.
     #[arg(long, env = "AWS_REGION", value_name = "REGION")]
     pub region: Option<String>,
-    /// Profile in the files of the AWS CLI.
-    #[arg(
-        long,
-        env = "AWS_PROFILE",
-        value_name = "NAME",
-        default_value = "default"
-    )]
-    pub profile: String,
+    /// Profile in the files of the AWS CLI, even if the environment has credentials; otherwise from
+    /// `AWS_PROFILE`, or `default`.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
     #[command(flatten)]
     environment: AwsEnvironment,
 }
@@ -30,6 +27,12 @@ pub struct ProfileArguments {
 /// AWS's variables that have no option of their own: secrets do not belong on a command line.
 #[derive(Clone, clap::Args)]
 struct AwsEnvironment {
+    #[arg(long, hide = true, env = "AWS_ENDPOINT_URL")]
+    endpoint_everywhere: Option<String>,
+    #[arg(long, hide = true, env = "AWS_ENDPOINT_URL_IAM")]
+    endpoint_iam: Option<String>,
+    #[arg(long, hide = true, env = "AWS_PROFILE")]
+    profile_everywhere: Option<String>,
     #[arg(long, hide = true, env = "AWS_ENDPOINT_URL_CLOUDTRAIL_DATA")]
     endpoint_cloudtrail_data: Option<String>,
     #[arg(long, hide = true, env = "AWS_DEFAULT_REGION")]
@@ -69,6 +72,13 @@ pub(crate) struct ClientProfile {
     pub(crate) session_token: Option<String>,
 }
 
+/// The service that a command calls: AWS has a variable for the address of each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum CalledService {
+    CloudTrailData,
+    Iam,
+}
+
 /// What is missing or unusable in the caller's settings.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProfileError {
@@ -97,8 +107,14 @@ const DEFAULT_REGION: &str = "us-east-1";
 
 impl ClientProfile {
     /// Resolves options, environment and files.
-    pub(crate) fn resolve(arguments: &ProfileArguments) -> Result<Self, ProfileError> {
+    pub(crate) fn resolve(
+        arguments: &ProfileArguments,
+        service: CalledService,
+    ) -> Result<Self, ProfileError> {
         let environment = &arguments.environment;
+        let variable = environment.profile_everywhere.as_deref();
+        let name = arguments.profile.as_deref().or(variable);
+        let name = name.unwrap_or("default");
         let home = environment.home.clone().unwrap_or_default();
         let file = |given: &Option<PathBuf>, name: &str| {
             given
@@ -107,20 +123,27 @@ impl ClientProfile {
         };
         let credentials = read_sections(&file(&environment.credentials_file, "credentials"))?;
         let config = read_sections(&file(&environment.config_file, "config"))?;
-        let credentials = credentials.get(&arguments.profile);
+        let credentials = credentials.get(name);
         let config = config
-            .get(&format!("profile {}", arguments.profile))
-            .or_else(|| config.get(&arguments.profile));
+            .get(&format!("profile {name}"))
+            .or_else(|| config.get(name));
         let setting = |name: &str| {
             credentials
                 .and_then(|s| s.get(name))
                 .or_else(|| config.and_then(|s| s.get(name)))
         };
-        let (access_key_id, secret, session_token) = credentials_of(environment, setting)?;
-        let endpoint = environment
-            .endpoint_cloudtrail_data
-            .as_ref()
-            .or(arguments.endpoint.as_ref())
+        let (access_key_id, secret, session_token) = if arguments.profile.is_some() {
+            credentials_in_files(setting)?
+        } else {
+            credentials_of(environment, setting)?
+        };
+        let of_service = match service {
+            CalledService::CloudTrailData => &environment.endpoint_cloudtrail_data,
+            CalledService::Iam => &environment.endpoint_iam,
+        };
+        let endpoint = arguments.endpoint.as_ref().or(of_service.as_ref());
+        let endpoint = endpoint
+            .or(environment.endpoint_everywhere.as_ref())
             .or_else(|| setting("endpoint_url"))
             .map_or(DEFAULT_ENDPOINT, String::as_str);
         let region = arguments
@@ -139,10 +162,13 @@ impl ClientProfile {
     }
 }
 
+/// Key ID, secret and, for temporary ones, the token.
+type Credentials = (String, SecretKey, Option<String>);
+
 fn credentials_of<'a>(
     environment: &AwsEnvironment,
     setting: impl Fn(&str) -> Option<&'a String>,
-) -> Result<(String, SecretKey, Option<String>), ProfileError> {
+) -> Result<Credentials, ProfileError> {
     let (key, secret) = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
     match (&environment.access_key_id, &environment.secret_access_key) {
         (Some(id), Some(value)) => Ok((
@@ -158,17 +184,19 @@ fn credentials_of<'a>(
             variable: secret,
             missing: key,
         }),
-        (None, None) => match (
-            setting("aws_access_key_id"),
-            setting("aws_secret_access_key"),
-        ) {
-            (Some(id), Some(value)) => {
-                let token = setting("aws_session_token").cloned();
-                Ok((id.clone(), SecretKey::new(value.clone()), token))
-            }
-            _ => Err(ProfileError::NoCredentials),
-        },
+        (None, None) => credentials_in_files(setting),
     }
+}
+
+fn credentials_in_files<'a>(
+    setting: impl Fn(&str) -> Option<&'a String>,
+) -> Result<Credentials, ProfileError> {
+    let id = setting("aws_access_key_id");
+    let (Some(id), Some(secret)) = (id, setting("aws_secret_access_key")) else {
+        return Err(ProfileError::NoCredentials);
+    };
+    let token = setting("aws_session_token").cloned();
+    Ok((id.clone(), SecretKey::new(secret.clone()), token))
 }
 
 type Sections = BTreeMap<String, BTreeMap<String, String>>;
@@ -233,7 +261,7 @@ mod tests {
         ];
         let command: Command =
             clap::Parser::try_parse_from(fixed.iter().chain(options)).expect("valid options");
-        ClientProfile::resolve(&command.profile)
+        ClientProfile::resolve(&command.profile, CalledService::CloudTrailData)
     }
 
     fn folder() -> tempfile::TempDir {
@@ -277,6 +305,59 @@ mod tests {
             ("sa-east-1", "http://h:1")
         );
         assert_eq!(profile.access_key_id, "AKIADEFAULT");
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_environment() {
+        let folder = folder();
+        // Hidden options stand for the variables: tests in one process share its environment.
+        let environment = [
+            "--endpoint-cloudtrail-data",
+            "http://production",
+            "--endpoint-everywhere",
+            "http://elsewhere",
+            "--access-key-id",
+            "AKIAPRODUCTION",
+            "--secret-access-key",
+            "s",
+            "--profile-everywhere",
+            "default",
+        ];
+        let bare = resolve(folder.path(), &environment).expect("complete");
+        assert_eq!(
+            (bare.endpoint.as_str(), bare.access_key_id.as_str()),
+            ("http://production", "AKIAPRODUCTION")
+        );
+        let options = ["--endpoint", "http://test", "--profile", "audit"];
+        let options: Vec<&str> = environment.into_iter().chain(options).collect();
+        let profile = resolve(folder.path(), &options).expect("complete");
+        assert_eq!(profile.endpoint, "http://test");
+        assert_eq!(profile.access_key_id, "ASIAAUDIT");
+        assert_eq!(profile.region, "us-east-2");
+    }
+
+    #[test]
+    fn each_command_goes_by_the_variable_of_its_service() {
+        let folder = folder();
+        let data = folder.path().join("credentials").display().to_string();
+        let options = [
+            "cairn",
+            "--credentials-file",
+            &data,
+            "--config-file",
+            "/nonexistent",
+            "--endpoint-cloudtrail-data",
+            "http://data",
+            "--endpoint-everywhere",
+            "http://all",
+        ];
+        let command: Command = clap::Parser::try_parse_from(options).expect("valid options");
+        let resolve = |service| {
+            let profile = ClientProfile::resolve(&command.profile, service);
+            profile.expect("complete").endpoint
+        };
+        assert_eq!(resolve(CalledService::CloudTrailData), "http://data");
+        assert_eq!(resolve(CalledService::Iam), "http://all");
     }
 
     #[test]

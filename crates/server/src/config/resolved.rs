@@ -254,6 +254,17 @@ impl TrustedProxies {
 }
 
 impl Config {
+    /// The same for the operator's account, which is the one that the first start made, whatever the
+    /// settings name now: the lake's tables and other accounts' doors do not pass to another account.
+    #[must_use]
+    pub(crate) fn of_operator(mut self, operator: AccountId) -> Self {
+        self.account.default_id = operator;
+        if self.ingest.producer_accounts.is_empty() {
+            self.ingest.producer_accounts.insert(operator);
+        }
+        self
+    }
+
     /// Checks the layers and gives them meaning.
     pub fn resolve(layers: &Layers) -> Result<Self, ConfigError> {
         layers.check()?;
@@ -283,7 +294,7 @@ impl Config {
             },
             api: admission(layers, "api"),
             s3: admission(layers, "s3"),
-            ingest: resolve_ingest(layers, &account)?,
+            ingest: resolve_ingest(layers)?,
             deduplication: DeduplicationConfig {
                 window: layers.duration("deduplication", "window"),
                 keys_max: layers.count("deduplication", "keys_max"),
@@ -410,7 +421,7 @@ fn resolve_tls(layers: &Layers) -> Result<Option<TlsConfig>, ConfigError> {
     }
 }
 
-fn resolve_ingest(layers: &Layers, account: &AccountConfig) -> Result<IngestConfig, ConfigError> {
+fn resolve_ingest(layers: &Layers) -> Result<IngestConfig, ConfigError> {
     let mut producer_accounts = BTreeSet::new();
     for text in layers.list("ingest", "producer_accounts") {
         let account = text.parse().map_err(|_| {
@@ -421,9 +432,6 @@ fn resolve_ingest(layers: &Layers, account: &AccountConfig) -> Result<IngestConf
             )
         })?;
         producer_accounts.insert(account);
-    }
-    if producer_accounts.is_empty() {
-        producer_accounts.insert(account.default_id);
     }
     Ok(IngestConfig {
         admission: admission(layers, "ingest"),

@@ -11,6 +11,8 @@ use crate::config::AdmissionConfig;
 
 /// Buckets kept before the full ones, which remember nothing, are dropped.
 const BUCKETS_SWEEP: usize = 10_000;
+/// So often at most: a sweep looks at every bucket while all callers wait.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A token bucket for each key. A key that nobody uses costs nothing for long.
 #[derive(Debug)]
@@ -19,7 +21,13 @@ pub(crate) struct RateLimit<K> {
     burst: u64,
     clock: Arc<dyn Clock>,
     // Held for a few instructions, never across an await.
-    buckets: Mutex<HashMap<K, Bucket>>,
+    buckets: Mutex<Buckets<K>>,
+}
+
+#[derive(Debug)]
+struct Buckets<K> {
+    by_key: HashMap<K, Bucket>,
+    swept_at: Duration,
 }
 
 /// Tokens are counted in millionths: one for each microsecond at one a second, so nothing is rounded.
@@ -35,8 +43,11 @@ impl<K: Eq + Hash> RateLimit<K> {
         Self {
             per_second: wide(config.requests_per_second),
             burst: wide(config.requests_burst),
+            buckets: Mutex::new(Buckets {
+                by_key: HashMap::new(),
+                swept_at: clock.monotonic(),
+            }),
             clock,
-            buckets: Mutex::default(),
         }
     }
 
@@ -45,10 +56,14 @@ impl<K: Eq + Hash> RateLimit<K> {
         let now = self.clock.monotonic();
         let full = self.burst * 1_000_000;
         let mut buckets = self.buckets.lock().expect("no holder of this lock panics");
-        if buckets.len() > BUCKETS_SWEEP {
-            buckets.retain(|_, bucket| self.level(bucket, now) < full);
+        let is_due = now.saturating_sub(buckets.swept_at) >= SWEEP_INTERVAL;
+        if is_due && buckets.by_key.len() > BUCKETS_SWEEP {
+            buckets.swept_at = now;
+            buckets
+                .by_key
+                .retain(|_, bucket| self.level(bucket, now) < full);
         }
-        let bucket = buckets.entry(key).or_insert(Bucket {
+        let bucket = buckets.by_key.entry(key).or_insert(Bucket {
             microtokens: full,
             filled_at: now,
         });
@@ -120,7 +135,7 @@ mod tests {
     fn buckets_that_remember_nothing_are_dropped() {
         let clock = ManualClock::at(0);
         let config = AdmissionConfig {
-            requests_per_second: 1,
+            requests_per_second: 1_000,
             requests_burst: 1,
         };
         let limit: RateLimit<usize> = RateLimit::new(config, Arc::new(clock.clone()));
@@ -129,6 +144,16 @@ mod tests {
         }
         clock.advance(Duration::from_secs(2));
         limit.admit(0);
-        assert_eq!(limit.buckets.lock().expect("unpoisoned").len(), 1);
+        let kept = || limit.buckets.lock().expect("unpoisoned").by_key.len();
+        assert_eq!(kept(), 1);
+        for key in 0..=BUCKETS_SWEEP {
+            limit.admit(key);
+        }
+        clock.advance(SWEEP_INTERVAL / 2);
+        limit.admit(0);
+        assert_eq!(kept(), BUCKETS_SWEEP + 1, "it was swept a moment ago");
+        clock.advance(SWEEP_INTERVAL / 2);
+        limit.admit(0);
+        assert_eq!(kept(), 1);
     }
 }

@@ -2,9 +2,10 @@
 //! answer. One pass over the bytes; events stay slices of the body. Runs off the async threads.
 
 use bytes::Bytes;
+use cairn_eventlog::RECORD_BYTES_MAX;
 use cairn_model::json::Document;
 use cairn_model::{AccountId, Region, split_batch};
-use cairn_model::{Completion, canonicalize};
+use cairn_model::{CanonicalEvent, Completion, canonicalize};
 use cairn_platform::Entropy;
 use serde::Serialize;
 
@@ -13,6 +14,8 @@ use super::{Outcome, Prepared, Preparer};
 
 /// Code of an event whose ID belongs to another event (as PutAuditEvents names it).
 const DUPLICATED_ID: &str = "DuplicatedAuditEventId";
+/// Code of an event that is within its own limit, but not with its routing header.
+const RECORD_TOO_LARGE: &str = "InvalidEventTooLarge";
 
 /// Limits of one call.
 #[derive(Clone, Copy, Debug)]
@@ -171,10 +174,13 @@ pub(crate) fn read_batch(
         };
         let (account, region) = (event.header.account, event.header.region.clone());
         let event_id = event.header.event_id.clone().into_owned();
-        match gates.ask(reader.gate, account, &region) {
-            Ok(()) => {
-                let too_old = event.header.event_time.as_micros() / 1_000 < oldest_ms;
-                batch.events.push(reader.preparer.prepare(event));
+        let too_old = event.header.event_time.as_micros() / 1_000 < oldest_ms;
+        let taken = gates
+            .ask(reader.gate, account, &region)
+            .and_then(|()| prepare(&reader.preparer, event));
+        match taken {
+            Ok(event) => {
+                batch.events.push(event);
                 batch.places.push(Place {
                     index,
                     too_old,
@@ -235,6 +241,21 @@ impl Gates {
             })
             .collect()
     }
+}
+
+/// The log refuses a batch as a whole, so what it can never take is kept out one by one.
+fn prepare(preparer: &Preparer, event: CanonicalEvent) -> Result<Prepared, Forbidden> {
+    let prepared = preparer.prepare(event);
+    let (bytes, max) = (prepared.bytes(), RECORD_BYTES_MAX);
+    if usize::try_from(bytes).is_ok_and(|bytes| bytes <= max) {
+        return Ok(prepared);
+    }
+    let message =
+        format!("the event and what it is found by have {bytes} bytes; the limit is {max}");
+    Err(Forbidden {
+        code: RECORD_TOO_LARGE,
+        message,
+    })
 }
 
 impl Batch {

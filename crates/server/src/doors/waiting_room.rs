@@ -18,8 +18,9 @@ const RECORDS_MAX: usize = 10_000;
 const BYTES_MAX: u64 = 16 << 20;
 /// How often the log is offered what waits.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Records offered at once.
+/// Records offered at once, and their bytes: the smallest log that can be configured takes as many.
 const BATCH: usize = 500;
+const BATCH_BYTES: u64 = 2 << 20;
 
 /// The records that wait.
 #[derive(Debug, Default)]
@@ -32,6 +33,20 @@ pub(crate) struct WaitingRoom {
 struct State {
     records: VecDeque<Prepared>,
     bytes: u64,
+}
+
+impl State {
+    /// At least one record, if there is one.
+    fn next_batch(&self) -> Vec<Prepared> {
+        let mut bytes = 0;
+        let fits = |record: &&Prepared| {
+            let is_first = bytes == 0;
+            bytes += record.bytes();
+            is_first || bytes <= BATCH_BYTES
+        };
+        let records = self.records.iter().take(BATCH);
+        records.take_while(fits).cloned().collect()
+    }
 }
 
 impl WaitingRoom {
@@ -89,7 +104,7 @@ impl WaitingRoom {
 
     async fn offer(&self, doors: &Doors) {
         loop {
-            let batch: Vec<Prepared> = self.lock().records.iter().take(BATCH).cloned().collect();
+            let batch = self.lock().next_batch();
             if batch.is_empty() {
                 return;
             }

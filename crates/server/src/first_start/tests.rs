@@ -1,6 +1,5 @@
 //! First starts in an empty folder, repeated ones, and those that an earlier crash left behind.
 
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use cairn_catalog::Catalog;
@@ -13,9 +12,11 @@ async fn world(folder: &Path) -> World {
     let entropy = Arc::new(SeededEntropy::new(7));
     let clock = Arc::new(ManualClock::at(1_700_000_000_000));
     let catalog = Catalog::open(&folder.join("catalog.sqlite"), Arc::clone(&clock) as _).await;
+    let catalog = catalog.expect("opens");
+    let key = open_master_key(&catalog, folder, None, entropy.as_ref()).await;
     World {
-        catalog: Arc::new(catalog.expect("opens")),
-        master_key: load_master_key(folder, None, entropy.as_ref()).expect("loads"),
+        catalog: Arc::new(catalog),
+        master_key: key.expect("is made or read"),
         clock,
         entropy,
     }
@@ -46,6 +47,8 @@ fn value<'a>(file: &'a str, name: &str) -> &'a str {
 async fn the_first_start_leaves_credentials_that_open_the_account_and_the_second_changes_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let world = world(folder.path()).await;
+    let left = beside(&folder.path().join("credentials"));
+    std::fs::write(left, "by a crash, for all to read").expect("writes");
     ensure(&world, &first(folder.path(), 4510))
         .await
         .expect("sets up");
@@ -116,22 +119,53 @@ async fn a_crash_before_the_commit_leaves_a_node_that_still_starts() {
     );
 }
 
-#[test]
-fn a_master_key_is_kept_and_a_wrong_or_missing_file_is_refused() {
+#[tokio::test]
+async fn a_master_key_is_made_once_and_no_other_is_taken_in_its_place() {
     let folder = tempfile::tempdir().expect("a folder");
-    let entropy = SeededEntropy::new(1);
-    let made = load_master_key(folder.path(), None, &entropy).expect("is made");
-    let again = load_master_key(folder.path(), None, &entropy).expect("is read");
-    assert_eq!(made.to_hex(), again.to_hex());
-    let missing = folder.path().join("elsewhere.key");
-    let error = load_master_key(folder.path(), Some(&missing), &entropy).expect_err("is refused");
-    assert!(matches!(error, FirstStartError::File { .. }), "{error}");
-    std::fs::write(&missing, "not a key").expect("writes");
-    let error = load_master_key(folder.path(), Some(&missing), &entropy).expect_err("is refused");
+    let path = folder.path().join("master.key");
+    let world = world(folder.path()).await;
+    let (catalog, entropy) = (Arc::clone(&world.catalog), SeededEntropy::new(1));
+    let open = async |configured: Option<&Path>| {
+        open_master_key(&catalog, folder.path(), configured, &entropy).await
+    };
+    let made = std::fs::read_to_string(&path).expect("is made before the first start");
+    assert_eq!(
+        made.trim(),
+        open(None).await.expect("is read").to_hex().as_str()
+    );
+    let elsewhere = folder.path().join("elsewhere.key");
+    let error = open(Some(&elsewhere))
+        .await
+        .expect_err("is no place for a new key");
+    assert!(
+        matches!(error, FirstStartError::NoMasterKey { .. }),
+        "{error}"
+    );
+    std::fs::write(&elsewhere, "not a key").expect("writes");
+    let error = open(Some(&elsewhere)).await.expect_err("is refused");
     assert!(
         matches!(error, FirstStartError::MasterKey { .. }),
         "{error}"
     );
+
+    ensure(&world, &first(folder.path(), 4510))
+        .await
+        .expect("sets up");
+    let other = MasterKey::generate(&entropy).to_hex();
+    std::fs::write(&elsewhere, other.as_bytes()).expect("writes");
+    let error = open(Some(&elsewhere)).await.expect_err("opens nothing");
+    assert!(
+        matches!(error, FirstStartError::OtherMasterKey { .. }),
+        "{error}"
+    );
+    std::fs::rename(&path, &elsewhere).expect("moves");
+    let error = open(None).await.expect_err("is not made again");
+    assert!(
+        matches!(error, FirstStartError::NoMasterKey { .. }),
+        "{error}"
+    );
+    assert!(!path.exists(), "nothing is written in its place");
+    open(Some(&elsewhere)).await.expect("is the same key");
 }
 
 // Proves: R21, SEC-096

@@ -2,8 +2,8 @@
 //! so that idle connections cannot keep others out.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use cairn_platform::Clock;
@@ -15,17 +15,31 @@ pub(super) struct Connections {
     /// Places taken, the one that waits for the next connection included.
     places: AtomicUsize,
     connected: AtomicUsize,
-    closed: Notify,
+    /// A connection was closed, has become idle or did not have to leave: whoever waits looks again.
+    changed: Notify,
     next_tick: AtomicU64,
     // Held for single map operations, never across an await.
-    idle: Mutex<BTreeMap<u64, Arc<Notify>>>,
+    idle: Mutex<Idle>,
+}
+
+#[derive(Debug, Default)]
+struct Idle {
+    by_tick: BTreeMap<u64, Arc<Eviction>>,
+    /// True while one that was told to leave is still there: one goes at a time.
+    leaving: bool,
+}
+
+#[derive(Debug, Default)]
+struct Eviction {
+    wanted: Notify,
+    chosen: AtomicBool,
 }
 
 /// One open connection; dropping it frees its place.
 #[derive(Debug)]
 pub(super) struct ConnectionPlace {
     connections: Arc<Connections>,
-    evict: Arc<Notify>,
+    eviction: Arc<Eviction>,
     clock: Arc<dyn Clock>,
     // Held for a few instructions, never across an await.
     state: Mutex<PlaceState>,
@@ -47,17 +61,17 @@ impl Connections {
         clock: &Arc<dyn Clock>,
     ) -> Arc<ConnectionPlace> {
         loop {
-            let closed = self.closed.notified();
+            let changed = self.changed.notified();
             if self.places.load(Ordering::Relaxed) < max {
                 break;
             }
             self.evict_longest_idle();
-            closed.await;
+            changed.await;
         }
         self.places.fetch_add(1, Ordering::Relaxed);
         let place = ConnectionPlace {
             connections: Arc::clone(self),
-            evict: Arc::new(Notify::new()),
+            eviction: Arc::default(),
             clock: Arc::clone(clock),
             state: Mutex::new(PlaceState {
                 connected: false,
@@ -76,10 +90,26 @@ impl Connections {
     }
 
     fn evict_longest_idle(&self) {
-        let mut idle = self.idle.lock().expect("no holder of this lock panics");
-        if let Some((_, evict)) = idle.pop_first() {
-            evict.notify_one();
+        let mut idle = self.idle();
+        if idle.leaving {
+            return;
         }
+        if let Some((_, eviction)) = idle.by_tick.pop_first() {
+            idle.leaving = true;
+            eviction.chosen.store(true, Ordering::Release);
+            eviction.wanted.notify_one();
+        }
+    }
+
+    /// The one that was told to leave has done so, or stays.
+    fn settle(&self, eviction: &Eviction) {
+        if eviction.chosen.swap(false, Ordering::AcqRel) {
+            self.idle().leaving = false;
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().expect("no holder of this lock panics")
     }
 }
 
@@ -97,16 +127,12 @@ impl ConnectionPlace {
         let mut state = self.lock();
         state.active += 1;
         if let Some(tick) = state.idle_tick.take() {
-            let mut idle = self
-                .connections
-                .idle
-                .lock()
-                .expect("no holder of this lock panics");
-            idle.remove(&tick);
+            self.connections.idle().by_tick.remove(&tick);
         }
         drop(state);
         ActiveRequest {
             place: Arc::clone(self),
+            is_over: AtomicBool::new(false),
         }
     }
 
@@ -118,19 +144,22 @@ impl ConnectionPlace {
             return;
         }
         if let Some(tick) = state.idle_tick.take() {
-            let mut idle = self
-                .connections
-                .idle
-                .lock()
-                .expect("no holder of this lock panics");
-            idle.remove(&tick);
+            self.connections.idle().by_tick.remove(&tick);
         }
         self.become_idle(&mut state);
     }
 
-    /// Completes when the connection must make room for another.
+    /// Completes when the connection must make room for another. One that has begun a request since it was
+    /// chosen stays: nobody shall be left without an answer.
     pub(super) async fn evicted(&self) {
-        self.evict.notified().await;
+        loop {
+            self.eviction.wanted.notified().await;
+            if self.lock().active == 0 {
+                return;
+            }
+            self.connections.settle(&self.eviction);
+            self.connections.changed.notify_one();
+        }
     }
 
     /// How long no request has been in progress and no answer has moved on.
@@ -146,15 +175,12 @@ impl ConnectionPlace {
         let tick = self.connections.next_tick.fetch_add(1, Ordering::Relaxed);
         state.idle_tick = Some(tick);
         state.idle_since = self.clock.monotonic();
-        let mut idle = self
-            .connections
-            .idle
-            .lock()
-            .expect("no holder of this lock panics");
-        idle.insert(tick, Arc::clone(&self.evict));
+        let eviction = Arc::clone(&self.eviction);
+        self.connections.idle().by_tick.insert(tick, eviction);
+        self.connections.changed.notify_one();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, PlaceState> {
+    fn lock(&self) -> MutexGuard<'_, PlaceState> {
         self.state.lock().expect("no holder of this lock panics")
     }
 }
@@ -166,16 +192,12 @@ impl Drop for ConnectionPlace {
             self.connections.connected.fetch_sub(1, Ordering::Relaxed);
         }
         if let Some(tick) = state.idle_tick {
-            let mut idle = self
-                .connections
-                .idle
-                .lock()
-                .expect("no holder of this lock panics");
-            idle.remove(&tick);
+            self.connections.idle().by_tick.remove(&tick);
         }
         drop(state);
+        self.connections.settle(&self.eviction);
         self.connections.places.fetch_sub(1, Ordering::Relaxed);
-        self.connections.closed.notify_one();
+        self.connections.changed.notify_one();
     }
 }
 
@@ -183,10 +205,15 @@ impl Drop for ConnectionPlace {
 #[derive(Debug)]
 pub(super) struct ActiveRequest {
     place: Arc<ConnectionPlace>,
+    is_over: AtomicBool,
 }
 
-impl Drop for ActiveRequest {
-    fn drop(&mut self) {
+impl ActiveRequest {
+    /// What is left of the request holds no place: its connection may be closed for another.
+    fn over(&self) {
+        if self.is_over.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let mut state = self.place.lock();
         state.active -= 1;
         if state.active == 0 {
@@ -194,3 +221,29 @@ impl Drop for ActiveRequest {
         }
     }
 }
+
+impl Drop for ActiveRequest {
+    fn drop(&mut self) {
+        self.over();
+    }
+}
+
+/// How a handler tells that a request deserves no place any more. Travels in the request's extensions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Activity(Weak<ActiveRequest>);
+
+impl Activity {
+    pub(super) fn of(request: &Arc<ActiveRequest>) -> Self {
+        Self(Arc::downgrade(request))
+    }
+
+    /// The request counts no longer, though it is not answered yet.
+    pub(super) fn over(&self) {
+        if let Some(request) = self.0.upgrade() {
+            request.over();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
-use super::connections::{ConnectionPlace, Connections};
+use super::connections::{Activity, ConnectionPlace, Connections};
 use super::{Answer, ConnectionFacts, ResponseBody, tls};
 use crate::config::{HttpConfig, TlsConfig};
 use crate::error::StartError;
@@ -195,8 +195,9 @@ impl ConnectionService {
         let handler = Arc::clone(&self.handler);
         let requests = Arc::clone(&place);
         let headers_max = self.headers_max;
-        let service = service_fn(move |request: Request<Incoming>| {
-            let active = requests.begin_request();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let active = Arc::new(requests.begin_request());
+            request.extensions_mut().insert(Activity::of(&active));
             let handler = Arc::clone(&handler);
             let facts = Arc::clone(&facts);
             let place = Arc::clone(&requests);

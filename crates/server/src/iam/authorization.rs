@@ -9,7 +9,8 @@ use crate::query_protocol::{
     AuthorizationTarget, Caller, QueryError, QueryInput, QueryOperation, ResourceRule,
 };
 
-/// The questions of an IAM operation: one each.
+/// The questions of an IAM operation: one each, and two for a new name or path, because whoever gives a
+/// user a name must be allowed to touch the user of that name too.
 pub(crate) async fn authorization_targets(
     operation: &'static QueryOperation,
     input: &QueryInput,
@@ -37,7 +38,7 @@ pub(crate) async fn authorization_targets(
     if let Some(arn) = boundary {
         keys.push(("iam:PermissionsBoundary".to_owned(), vec![arn]));
     }
-    Ok(vec![AuthorizationTarget {
+    let target = AuthorizationTarget {
         action: operation.action(),
         resource: subject.arn,
         resource_account: account,
@@ -46,7 +47,35 @@ pub(crate) async fn authorization_targets(
         tag_keys: input.texts("TagKeys").to_vec(),
         keys,
         trust_policy: None,
-    }])
+    };
+    let renamed = renamed(operation.resource, input, &target.resource);
+    let also = renamed.map(|resource| AuthorizationTarget {
+        resource,
+        ..target.clone()
+    });
+    Ok(std::iter::once(target).chain(also).collect())
+}
+
+/// The ARN that the identity will have.
+fn renamed(rule: ResourceRule, input: &QueryInput, resource: &str) -> Option<String> {
+    let ResourceRule::Identity(kind) = rule else {
+        return None;
+    };
+    let new_name = match kind {
+        IdentityKind::User => input.text("NewUserName"),
+        IdentityKind::Group => input.text("NewGroupName"),
+        IdentityKind::Role => None,
+    };
+    let new_path = input.text("NewPath");
+    if new_name.is_none() && new_path.is_none() {
+        return None;
+    }
+    let (owner, identity) = resource.split_once('/')?;
+    let (path, name) = identity.rsplit_once('/').unwrap_or(("", identity));
+    let path = new_path.map_or(path, |path| path.trim_matches('/'));
+    let separator = if path.is_empty() { "" } else { "/" };
+    let name = new_name.unwrap_or(name);
+    Some(format!("{owner}/{path}{separator}{name}"))
 }
 
 #[derive(Default)]

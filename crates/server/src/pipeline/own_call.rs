@@ -27,6 +27,8 @@ use crate::sabotage;
 
 /// How long the answer to a change waits for the event log.
 const LOG_PATIENCE: Duration = Duration::from_secs(20);
+/// Room that the event log must have before a change begins: the records of almost every one fit.
+const CHANGE_ROOM_BYTES: usize = 1 << 20;
 
 /// Who calls from where.
 #[derive(Clone, Copy, Debug)]
@@ -194,6 +196,7 @@ impl Context<'_> {
     async fn change<C: OwnCall>(self, own: &C) -> Result<C::Answer, Stopped<C::Error>> {
         // First from memory: whoever is refused anyway shall not hold up those who change something.
         self.decide(own).await?;
+        self.require_room::<C::Error>()?;
         let catalog = &self.server.world.catalog;
         let mut transaction = catalog.begin().await.map_err(Stopped::from_catalog)?;
         self.decide_within(own, &mut transaction).await?;
@@ -223,6 +226,12 @@ impl Context<'_> {
         let message =
             "The change was made but is not recorded yet. It will be; check before you repeat it.";
         Err(Stopped::NotRecorded(C::Error::recorded_later(message)))
+    }
+
+    /// What could not be recorded must not be done. The refusal itself can wait for room.
+    fn require_room<E: CallError>(self) -> Result<(), Stopped<E>> {
+        let room = self.server.log.check_room(CHANGE_ROOM_BYTES);
+        room.map_err(|error| Stopped::Refused(E::not_recorded(self, &error)))
     }
 
     async fn run<C: OwnCall>(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cairn_eventlog::{EventLog, SegmentedLog, SegmentedLogConfig};
 use cairn_model::PartitionId;
 use cairn_platform::{RealDisk, SystemClock};
-use cairn_testkit::{Answer, Credentials, SignedClient, TestApp, TestAppBuilder};
+use cairn_testkit::{Answer, Credentials, SignedClient, TestApp, TestAppBuilder, management_event};
 use serde_json::{Value, json};
 
 use crate::sessions::{OTHER, allow, done, tag, user};
@@ -366,4 +366,26 @@ async fn an_encrypted_read_is_recorded_with_its_suite() {
     assert!(suite.starts_with("TLS_"), "{suite}");
     assert_eq!(event["additionalEventData"]["CipherSuite"], suite);
     assert_eq!(event["tlsDetails"]["tlsVersion"], "TLSv1.3");
+}
+
+#[tokio::test]
+async fn the_operators_account_stays_the_one_of_the_first_start() {
+    let app = start(TestAppBuilder::default()).await;
+    let create = [("Action", "CreateAccount"), ("AccountId", OTHER)];
+    let made = done(&app.client(), "cairn", &create).await;
+    let owner = Credentials::new(&tag(&made, "AccessKeyId"), &tag(&made, "SecretAccessKey"));
+    let app = app.restart_with("account.default_id", OTHER).await;
+    let stranger = app.bucket_client_of(owner.clone());
+    assert_eq!(stranger.s3("GET", PATH, &[]).await.status, 403);
+    assert_eq!(reader(&app).s3("GET", PATH, &[]).await.status, 200);
+    let mut event = management_event("of another account", "2026-01-01T00:00:00Z");
+    event["recipientAccountId"] = "123456789012".into();
+    let body = event.to_string();
+    let answer = app.client_of(owner).put_events(body.as_bytes()).await;
+    assert_eq!(answer.json()["refused"][0]["code"], "AccessDenied");
+    event["recipientAccountId"] = OTHER.into();
+    let body = event.to_string();
+    let answer = app.client().put_events(body.as_bytes()).await;
+    assert_eq!(answer.json()["accepted"], 1, "{}", answer.text());
+    app.stop().await;
 }

@@ -1,6 +1,6 @@
 //! Calls of users, roles and strangers, and the records that they leave.
 
-use cairn_testkit::{Answer, Credentials, TestApp};
+use cairn_testkit::{Answer, Credentials, TestApp, TestAppBuilder};
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-11-21T00:00:00Z";
@@ -325,4 +325,23 @@ fn percent(text: &str) -> String {
         let _ = write!(encoded, "%{byte:02X}");
         encoded
     })
+}
+
+// Proves: C6, R21
+#[tokio::test]
+async fn without_room_in_the_log_a_change_is_refused_before_it_is_made() {
+    let app = TestAppBuilder::default()
+        .with("eventlog.free_bytes_min", "1024GiB")
+        .start()
+        .await;
+    let create = "Action=CreateUser&UserName=late";
+    let answer = app.client().query("iam", create).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    let users = app.client().query("iam", "Action=ListUsers").await;
+    assert_eq!(users.status, 200, "reads go on: {}", users.text());
+    assert!(!users.text().contains("late"), "{}", users.text());
+    let app = app.restart_with("eventlog.free_bytes_min", "0").await;
+    let answer = app.client().query("iam", create).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    app.stop().await;
 }

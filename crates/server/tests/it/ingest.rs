@@ -52,6 +52,46 @@ async fn events_come_in_as_lines_or_as_a_log_file_plain_or_compressed() {
     app.stop().await;
 }
 
+// Proves: P8, H8
+#[tokio::test]
+async fn an_event_that_the_log_can_never_take_is_refused_alone() {
+    let app = TestApp::start().await;
+    let long = |bytes: usize| format!("arn:aws:iam::111122223333:user/{}", "x".repeat(bytes));
+    let mut names = management_event("long-names", &now());
+    names["userIdentity"] = json!({"type": "IAMUser", "arn": long(480_000)});
+    names["errorCode"] = "x".repeat(500_000).into();
+    // Within its own limit, but the routing header repeats the resource, and the caller's name twice.
+    let mut found_by = management_event("found-by", &now());
+    found_by["userIdentity"] = json!({"type": "IAMUser", "arn": long(2000)});
+    found_by["resources"] = json!([{"ARN": ""}]);
+    let room = (1 << 20) - found_by.to_string().len();
+    found_by["resources"][0]["ARN"] = "r".repeat(room).into();
+    let good = management_event("good", &now());
+    let answer = app
+        .client()
+        .put_events(&lines(&[names, found_by, good]))
+        .await;
+    let report = answer.json();
+    assert_eq!(
+        (answer.status, &report["accepted"]),
+        (200, &json!(1)),
+        "{report}"
+    );
+    let refused = |place: usize| {
+        (
+            &report["refused"][place]["eventID"],
+            &report["refused"][place]["code"],
+        )
+    };
+    let expected = |id, code| (json!(id), json!(code));
+    let (id, code) = expected("long-names", "InvalidEventMemberTooLong");
+    assert_eq!(refused(0), (&id, &code));
+    let (id, code) = expected("found-by", "InvalidEventTooLarge");
+    assert_eq!(refused(1), (&id, &code));
+    app.lookup_until(("Username", "Producer"), 1).await;
+    app.stop().await;
+}
+
 // Proves: P1, R11
 #[tokio::test]
 async fn a_retry_is_acknowledged_again_and_stored_once() {

@@ -33,7 +33,7 @@ fn page(count: usize, token: Option<&str>) -> Value {
     input
 }
 
-// Proves: OVR-084, OVR-085, OVR-086, OVR-088, OVR-089, OVR-090
+// Proves: OVR-085, OVR-086, OVR-090
 #[tokio::test]
 async fn pages_are_stable_newest_first_and_end() {
     let app = TestAppBuilder::default()
@@ -66,8 +66,10 @@ async fn pages_are_stable_newest_first_and_end() {
             ids.push(event["EventId"].as_str().expect("a text").to_owned());
         }
         // What arrives between two pages is not on the next one.
-        let late = management_event(&format!("late-{}", ids.len()), "2026-05-31T00:00:00Z");
+        let late_id = format!("late-{}", ids.len());
+        let late = management_event(&late_id, "2026-05-31T00:00:00Z");
         client.put_events(late.to_string().as_bytes()).await;
+        app.lookup_until(("EventId", &late_id), 1).await;
         match body["NextToken"].as_str() {
             Some(next) => token = Some(next.to_owned()),
             None => break,
@@ -218,5 +220,49 @@ async fn a_request_signed_five_minutes_off_is_refused() {
         (answer.status, answer.error().as_str()),
         (400, "InvalidSignatureException")
     );
+    app.stop().await;
+}
+
+// Proves: OVR-084, OVR-088, OVR-089
+#[tokio::test]
+async fn a_page_has_ten_events_unless_asked_and_an_event_of_nothing_lists_no_resources() {
+    let app = TestAppBuilder::default()
+        .at(ManualClock::at(START_MS))
+        .start()
+        .await;
+    filled(&app, 55).await;
+    let client = app.client();
+    let events = async |input: &Value| {
+        let answer = client.cloudtrail("LookupEvents", input).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["Events"].as_array().expect("a list").clone()
+    };
+    assert_eq!(events(&json!({})).await.len(), 10);
+    assert_eq!(events(&page(50, None)).await.len(), 50);
+    for count in [0, 51] {
+        let answer = client.cloudtrail("LookupEvents", &page(count, None)).await;
+        assert_eq!(answer.status, 400, "{count}");
+    }
+    let mut plain = management_event("plain", "2026-05-31T01:00:00Z");
+    for (name, value) in [
+        ("eventName", json!("DescribeTrails")),
+        ("eventSource", json!("cloudtrail.amazonaws.com")),
+        ("requestParameters", Value::Null),
+        ("responseElements", Value::Null),
+    ] {
+        plain[name] = value;
+    }
+    let members = plain.as_object_mut().expect("an object");
+    members.remove("resources");
+    let report = client.put_events(plain.to_string().as_bytes()).await.json();
+    assert_eq!(report["accepted"], 1, "{report}");
+    app.lookup_until(("EventId", "plain"), 1).await;
+    let asked = json!({"LookupAttributes": [
+        {"AttributeKey": "EventId", "AttributeValue": "plain"},
+    ]});
+    let found = &events(&asked).await[0];
+    assert_eq!(found["Resources"], json!([]));
+    let text = found["CloudTrailEvent"].as_str().expect("a text");
+    assert!(text.contains(r#""requestParameters":null"#), "{text}");
     app.stop().await;
 }

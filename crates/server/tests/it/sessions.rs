@@ -309,3 +309,53 @@ async fn an_administrator_of_another_account_administers_nothing_and_a_closed_ac
     assert_eq!(events[0]["eventSource"], "cairn.amazonaws.com");
     app.stop().await;
 }
+
+// Proves: SEC-102
+#[tokio::test]
+async fn whoever_renames_a_user_must_be_allowed_to_touch_the_new_name_too() {
+    let app = TestApp::start().await;
+    let mut policy = allow("iam:Update*");
+    policy["Statement"][0]["Resource"] = json!([
+        "arn:aws:iam::123456789012:user/dev/*",
+        "arn:aws:iam::123456789012:group/dev/*",
+    ]);
+    let helper = user(&app, "helper", &policy).await;
+    let create = [
+        ("Action", "CreateUser"),
+        ("UserName", "bob"),
+        ("Path", "/dev/"),
+    ];
+    done(&app.client(), "iam", &create).await;
+    let create = [
+        ("Action", "CreateGroup"),
+        ("GroupName", "crew"),
+        ("Path", "/dev/"),
+    ];
+    done(&app.client(), "iam", &create).await;
+    let bob = [("Action", "UpdateUser"), ("UserName", "bob")];
+    let crew = [("Action", "UpdateGroup"), ("GroupName", "crew")];
+    for (call, more) in [
+        (bob, ("NewPath", "/")),
+        (bob, ("NewPath", "/ops/")),
+        (crew, ("NewPath", "/ops/")),
+    ] {
+        let [action, name] = call;
+        let code = refused(&helper, "iam", &[action, name, more]).await;
+        assert_eq!(code, "AccessDenied", "{more:?}");
+    }
+    for (call, more) in [
+        (bob, ("NewPath", "/dev/night/")),
+        (bob, ("NewUserName", "rob")),
+        (crew, ("NewGroupName", "troop")),
+    ] {
+        let [action, name] = call;
+        done(&helper, "iam", &[action, name, more]).await;
+    }
+    let get = [("Action", "GetUser"), ("UserName", "rob")];
+    let found = done(&app.client(), "iam", &get).await;
+    assert_eq!(
+        tag(&found, "Arn"),
+        "arn:aws:iam::123456789012:user/dev/night/rob"
+    );
+    app.stop().await;
+}

@@ -18,6 +18,17 @@ struct Line {
     bytes: u64,
     modified_ms: u128,
     events: u64,
+    #[serde(default)]
+    refused: u64,
+}
+
+/// How far one input has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Events that the server has answered, from the first one on.
+    pub(crate) events: u64,
+    /// Those among them that it refused.
+    pub(crate) refused: u64,
 }
 
 /// The checkpoint file, open for appending.
@@ -25,7 +36,7 @@ struct Line {
 pub(crate) struct Checkpoint {
     path: PathBuf,
     file: File,
-    acknowledged: HashMap<(String, u64, u128), u64>,
+    acknowledged: HashMap<(String, u64, u128), Progress>,
 }
 
 impl Checkpoint {
@@ -39,7 +50,11 @@ impl Checkpoint {
         let mut acknowledged = HashMap::new();
         for line in BufReader::new(&file).lines() {
             if let Ok(line) = serde_json::from_str::<Line>(&line?) {
-                acknowledged.insert((line.file, line.bytes, line.modified_ms), line.events);
+                let progress = Progress {
+                    events: line.events,
+                    refused: line.refused,
+                };
+                acknowledged.insert((line.file, line.bytes, line.modified_ms), progress);
             }
         }
         Ok(Self {
@@ -49,15 +64,20 @@ impl Checkpoint {
         })
     }
 
-    /// How many events of this input were acknowledged before.
-    pub(crate) fn acknowledged(&self, input: &Input) -> u64 {
-        key(input)
-            .and_then(|key| self.acknowledged.get(&key).copied())
-            .unwrap_or(0)
+    /// True if an earlier run has left something to go on from.
+    pub(crate) fn is_resumed(&self) -> bool {
+        !self.acknowledged.is_empty()
     }
 
-    /// Notes that the first `events` events of the input are acknowledged.
-    pub(crate) fn record(&mut self, input: &Input, events: u64) -> io::Result<()> {
+    /// How far this input had come before.
+    pub(crate) fn acknowledged(&self, input: &Input) -> Progress {
+        key(input)
+            .and_then(|key| self.acknowledged.get(&key).copied())
+            .unwrap_or_default()
+    }
+
+    /// Notes how far the input has come.
+    pub(crate) fn record(&mut self, input: &Input, progress: Progress) -> io::Result<()> {
         let Some((file, bytes, modified_ms)) = key(input) else {
             return Ok(());
         };
@@ -65,7 +85,8 @@ impl Checkpoint {
             file,
             bytes,
             modified_ms,
-            events,
+            events: progress.events,
+            refused: progress.refused,
         })?;
         line.push(b'\n');
         self.file.write_all(&line)

@@ -50,6 +50,8 @@ pub(crate) struct Report {
     /// Accepted, but older than event history keeps.
     pub(crate) too_old: u64,
     pub(crate) failed_files: Vec<(String, String)>,
+    /// Refused in an earlier run that this one goes on from.
+    pub(crate) refused_before: u64,
     refused: u64,
     /// By code and message.
     reasons: BTreeMap<(String, String), Reason>,
@@ -112,7 +114,7 @@ impl Report {
 
     /// Number of events that were not taken.
     pub(crate) fn refused(&self) -> u64 {
-        self.refused
+        self.refused + self.refused_before
     }
 
     /// True if every event of every input is in.
@@ -147,6 +149,13 @@ impl Report {
             )?;
         }
         writeln!(out, "refused     {}", self.refused())?;
+        if self.refused_before > 0 {
+            let before = self.refused_before;
+            writeln!(
+                out,
+                "  {before} before this run; the list of that run has them"
+            )?;
+        }
         for (
             (code, message),
             Reason {

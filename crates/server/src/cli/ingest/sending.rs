@@ -9,7 +9,7 @@ use cairn_platform::{Clock, Entropy};
 use futures::StreamExt as _;
 use indicatif::ProgressBar;
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Progress};
 use super::event_ids::EventIds;
 use super::inputs::{EventReader, Input};
 use super::report::{BatchAnswer, Report};
@@ -109,8 +109,8 @@ impl Ingest {
 
     async fn send_file(&self, input: &Input) -> Result<(), FileFailure> {
         let opened = input.clone();
-        let mut reader = blocking(move || opened.open()).await?;
-        let mut sent = self.skip_acknowledged(input, &mut reader)?;
+        let reader = blocking(move || opened.open()).await?;
+        let (mut sent, mut reader) = self.skip_acknowledged(input, reader).await?;
         loop {
             let (batch, again) = next_batch(reader, BATCH_EVENTS).await?;
             reader = again;
@@ -118,38 +118,43 @@ impl Ingest {
                 return Ok(());
             }
             let ids = EventIds::of(input, &self.run);
-            let batch = blocking(move || Ok(ids.complete(batch, sent))).await?;
+            let batch = blocking(move || Ok(ids.complete(batch, sent.events))).await?;
             let answer = self.send_batch(&batch).await?;
-            let first = sent;
-            sent += u64::try_from(batch.len()).expect("a batch is small");
-            self.note(input, first, sent, answer)
+            let first = sent.events;
+            sent.events += count(batch.len());
+            sent.refused += count(answer.refused.len());
+            self.note(input, (first, sent), answer)
                 .map_err(FileFailure::Books)?;
         }
     }
 
-    fn skip_acknowledged(
+    async fn skip_acknowledged(
         &self,
         input: &Input,
-        reader: &mut EventReader,
-    ) -> Result<u64, FileFailure> {
-        let before = self
-            .books()
-            .checkpoint
-            .as_ref()
-            .map_or(0, |c| c.acknowledged(input));
+        mut reader: EventReader,
+    ) -> Result<(Progress, EventReader), FileFailure> {
+        let before = match &self.books().checkpoint {
+            Some(checkpoint) => checkpoint.acknowledged(input),
+            None => Progress::default(),
+        };
         let mut skipped = 0;
-        while skipped < before {
-            let wanted = usize::try_from(before - skipped).unwrap_or(usize::MAX);
-            let batch = reader
-                .next_batch(wanted.min(BATCH_EVENTS), BATCH_BYTES)
-                .map_err(FileFailure::Unreadable)?;
+        while skipped < before.events {
+            let wanted = usize::try_from(before.events - skipped).unwrap_or(usize::MAX);
+            let (batch, again) = next_batch(reader, wanted.min(BATCH_EVENTS)).await?;
+            reader = again;
             if batch.is_empty() {
                 break;
             }
-            skipped += u64::try_from(batch.len()).expect("a batch is small");
+            skipped += count(batch.len());
         }
-        self.books().report.skipped += skipped;
-        Ok(skipped)
+        let report = &mut self.books().report;
+        report.skipped += skipped;
+        report.refused_before += before.refused;
+        let progress = Progress {
+            events: skipped,
+            refused: before.refused,
+        };
+        Ok((progress, reader))
     }
 
     async fn send_batch(&self, batch: &[Bytes]) -> Result<BatchAnswer, FileFailure> {
@@ -183,7 +188,12 @@ impl Ingest {
         unreachable!("the last attempt returns")
     }
 
-    fn note(&self, input: &Input, first: u64, sent: u64, answer: BatchAnswer) -> io::Result<()> {
+    fn note(
+        &self,
+        input: &Input,
+        (first, sent): (u64, Progress),
+        answer: BatchAnswer,
+    ) -> io::Result<()> {
         let mut books = self.books();
         let Books {
             report,
@@ -202,6 +212,10 @@ impl Ingest {
     fn books(&self) -> std::sync::MutexGuard<'_, Books> {
         self.books.lock().expect("no holder of this lock panics")
     }
+}
+
+fn count(events: usize) -> u64 {
+    u64::try_from(events).expect("a batch is small")
 }
 
 /// `{"Records":[…]}` with each event's bytes untouched.

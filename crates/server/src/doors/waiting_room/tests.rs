@@ -7,11 +7,11 @@ use bytes::Bytes;
 use cairn_eventlog::{AppendError, EventLog, LogRecord, MemoryLog, NewRecord, ReadError};
 use cairn_model::{PartitionId, Sequence};
 use cairn_platform::{Clock, ManualClock, SeededEntropy};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{RECORDS_MAX, WaitingRoom};
 use crate::config::DeduplicationConfig;
-use crate::doors::{Deduplication, Doors, PARTITION, Prepared, ServiceEvent};
+use crate::doors::{Deduplication, Doors, Outcome, PARTITION, Prepared, ServiceEvent};
 use crate::metrics::Metrics;
 
 /// A log whose disk is full when the test says so.
@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 struct FullLog {
     inner: MemoryLog,
     full: AtomicBool,
+    panics: AtomicBool,
 }
 
 #[async_trait]
@@ -28,6 +29,7 @@ impl EventLog for FullLog {
         partition: PartitionId,
         records: Vec<NewRecord>,
     ) -> Result<Range<Sequence>, AppendError> {
+        assert!(!self.panics.load(Ordering::Relaxed), "as the test wants it");
         if self.full.load(Ordering::Relaxed) {
             return Err(AppendError::RefusedNoSpace);
         }
@@ -68,10 +70,11 @@ struct Fixture {
 
 fn fixture() -> Fixture {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(0));
-    let inner = MemoryLog::new(Arc::clone(&clock), 64 << 20, 16 << 20);
+    let inner = MemoryLog::new(Arc::clone(&clock), 64 << 20, 4 << 20);
     let log = Arc::new(FullLog {
         inner,
         full: AtomicBool::new(true),
+        panics: AtomicBool::new(false),
     });
     let entropy = Arc::new(SeededEntropy::new(1));
     let window = std::time::Duration::from_hours(1);
@@ -96,6 +99,10 @@ fn fixture() -> Fixture {
 }
 
 fn event(doors: &Doors) -> Prepared {
+    event_of(doors, json!({}))
+}
+
+fn event_of(doors: &Doors, details: Value) -> Prepared {
     let account = "111122223333".parse().expect("twelve digits");
     let event = ServiceEvent {
         account,
@@ -103,7 +110,7 @@ fn event(doors: &Doors) -> Prepared {
         completed_ms: 0,
         event_source: "cloudtrail.amazonaws.com",
         event_name: "Test",
-        details: json!({}),
+        details,
     };
     let json: Bytes = event.to_json(&doors.new_id());
     doors.prepare_own(account, &json).expect("it is valid")
@@ -125,6 +132,32 @@ async fn records_wait_for_room_and_go_in_once() {
     room.offer(&doors).await;
     assert_eq!(room.len(), 0);
     assert_eq!(log.durable_end(PARTITION), Sequence(1_200));
+}
+
+// Proves: C6
+#[tokio::test]
+async fn large_records_go_in_a_few_at_a_time() {
+    let Fixture { log, doors, room } = fixture();
+    for _ in 0..20 {
+        let large = event_of(&doors, json!({"text": "x".repeat(400_000)}));
+        room.append(&doors, vec![large]).await.expect("it may wait");
+    }
+    log.full.store(false, Ordering::Relaxed);
+    room.offer(&doors).await;
+    assert_eq!(room.len(), 0, "together they are more than a batch");
+}
+
+#[tokio::test]
+async fn a_panic_in_the_log_leaves_no_event_in_doubt_for_ever() {
+    let Fixture { log, doors, .. } = fixture();
+    log.full.store(false, Ordering::Relaxed);
+    let one = event(&doors);
+    log.panics.store(true, Ordering::Relaxed);
+    let appended = doors.append(vec![one.clone()]).await;
+    assert!(matches!(appended, Err(AppendError::Closed)));
+    log.panics.store(false, Ordering::Relaxed);
+    let again = doors.append(vec![one]).await.expect("it can be sent again");
+    assert_eq!(again, [Outcome::Accepted { selected: true }]);
 }
 
 // Proves: R18

@@ -98,7 +98,7 @@ impl Fixture {
             disk: Arc::new(RealDisk),
         };
         let address = "127.0.0.1:1".parse().expect("an address");
-        let parts = Parts::open(Arc::new(config), surroundings, (address, address)).await;
+        let parts = Parts::open(config, surroundings, (address, address)).await;
         let connections = ConnectionCount(Box::new(|| 0));
         let mut server = parts.expect("opens").server(connections);
         server.operations = Box::new(OneChange);
