@@ -294,6 +294,10 @@ async fn the_answer_to_a_change_waits_until_the_log_holds_its_event() {
             tokio::task::yield_now().await;
         }
         assert_eq!(fixture.events().await, [] as [Value; 0]);
+        // The commit is seen before the call that made it has begun to wait.
+        while clock.sleepers() == 0 {
+            tokio::task::yield_now().await;
+        }
         clock.advance(LOG_PATIENCE);
     };
     let call = fixture.create_trail(&fixture.admin, "late");
