@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cairn_platform::Clock;
+use http::header::CONTENT_LENGTH;
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -257,12 +258,17 @@ fn too_many_headers(request: &Request<Incoming>) -> Response<ResponseBody> {
 /// The answer, each piece of which tells that the connection is in use: a long download is not idle, a
 /// client that stops reading is.
 fn watched(
-    response: Response<ResponseBody>,
+    mut response: Response<ResponseBody>,
     place: Arc<ConnectionPlace>,
 ) -> Response<ResponseBody> {
     let length = response.body().size_hint().exact();
     if length.is_some_and(|bytes| bytes <= LARGE_ANSWER_BYTES) {
         return response;
+    }
+    // A body that is watched does not tell its length any more.
+    if let Some(bytes) = length {
+        let headers = response.headers_mut();
+        headers.entry(CONTENT_LENGTH).or_insert(bytes.into());
     }
     response.map(|body| {
         let watched = body.map_frame(move |frame| {

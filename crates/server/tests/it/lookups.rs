@@ -33,6 +33,30 @@ fn page(count: usize, token: Option<&str>) -> Value {
     input
 }
 
+#[tokio::test]
+async fn a_large_page_tells_its_length() {
+    let app = TestAppBuilder::default()
+        .at(ManualClock::at(START_MS))
+        .start()
+        .await;
+    let mut event = management_event("large", "2026-05-31T00:00:00Z");
+    event["requestParameters"] = json!({"note": "x".repeat(100_000)});
+    let report = app
+        .client()
+        .put_events(event.to_string().as_bytes())
+        .await
+        .json();
+    assert_eq!(report["accepted"], 1, "{report}");
+    app.lookup_until(("Username", "Producer"), 1).await;
+    let client = app.client();
+    let answer = client.cloudtrail("LookupEvents", &page(1, None)).await;
+    let mut lengths = answer.headers.iter().filter(|(n, _)| n == "content-length");
+    let length = lengths.next().map(|(_, value)| value.as_str());
+    assert_eq!(length, Some(answer.body.len().to_string().as_str()));
+    assert!(answer.body.len() > 100_000);
+    app.stop().await;
+}
+
 // Proves: OVR-085, OVR-086, OVR-090
 #[tokio::test]
 async fn pages_are_stable_newest_first_and_end() {
