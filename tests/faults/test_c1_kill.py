@@ -16,6 +16,7 @@ from harness.oracle import Oracle, own_call
 from harness.producer import Driver
 from harness.results import amount, first_seed, record
 from harness.server import ServerExited
+from harness.waiting import eventually
 
 RUNS = amount(usual=50, full=1_000)
 #: Runs that share one data directory, so that recoveries pile up.
@@ -114,24 +115,29 @@ def test_kill_at_random_moments(servers):
     )
 
 
-def sabotaged_verdict(servers, binary, fault: str, runs: int):
-    """What the oracle says of a server with a planted fault after a few kills."""
+def sabotaged_verdict(servers, binary, fault: str, harm: dict[str, int]):
+    """What the oracle says of a server with a planted fault, killed once it has done harm.
+
+    `harm` has lines that the fault writes to the server's log, and how many of each are needed.
+    """
     server = servers.new(binary=binary, environment=ENVIRONMENT | {"CAIRN_SABOTAGE": fault})
     try:
         server.start()
     except ServerExited as refused:
         raise AssertionError("the sabotaged server must start") from refused
-    load, choose = Load(), random.Random(99)
-    for run in range(runs):
-        driver = Driver(server.endpoint, server.credentials, load.ledger, 990 + run).start()
-        callers = CallDriver(server.endpoint, server.credentials, load.calls, 990 + run).start()
-        wait(choose.uniform(1.6, 2.0))
-        server.kill()
-        driver.stop()
-        callers.stop()
-        server.restart()
-    server.settings.environment.pop("CAIRN_SABOTAGE")
+    load = Load()
+    driver = Driver(server.endpoint, server.credentials, load.ledger, 990).start()
+    callers = CallDriver(server.endpoint, server.credentials, load.calls, 990).start()
+
+    def harm_is_done() -> bool:
+        written = server.log_text()
+        return all(written.count(line) >= times for line, times in harm.items())
+
+    eventually(harm_is_done, seconds=60, what="the planted fault")
     server.kill()
+    driver.stop()
+    callers.stop()
+    server.settings.environment.pop("CAIRN_SABOTAGE")
     server.restart()
     assert server.stop() == 0
     return Oracle(server.data_dir).verdict(load.ledger, others=own_call, calls=load.calls)
@@ -139,7 +145,12 @@ def sabotaged_verdict(servers, binary, fault: str, runs: int):
 
 def test_the_harness_catches_an_acknowledgement_of_what_was_never_kept(servers, sabotaged_binary):
     """Control: a server that acknowledges batches which it then forgets must be found out."""
-    verdict = sabotaged_verdict(servers, sabotaged_binary, "forget-batches", runs=1)
+    # More often than there are producers and callers, so that some were told before the kill.
+    harm = {
+        "a planted fault: events were forgotten": Driver.producers + 1,
+        "a planted fault: calls were forgotten": CallDriver.callers + 1,
+    }
+    verdict = sabotaged_verdict(servers, sabotaged_binary, "forget-batches", harm)
     assert verdict.lost, f"the planted loss was not found: {verdict}"
     assert [problem for problem in verdict.problems if "not recorded" in problem], verdict
     record("C1", controls=1, controls_caught=1)
@@ -147,6 +158,7 @@ def test_the_harness_catches_an_acknowledgement_of_what_was_never_kept(servers, 
 
 def test_the_harness_catches_an_offset_kept_outside_the_snapshot(servers, sabotaged_binary):
     """Control: rows and position that do not move together give rows twice after a kill."""
-    verdict = sabotaged_verdict(servers, sabotaged_binary, "offset-outside-snapshot", runs=2)
+    harm = {"a planted fault: rows were committed without their position": 1}
+    verdict = sabotaged_verdict(servers, sabotaged_binary, "offset-outside-snapshot", harm)
     assert verdict.duplicates, f"the planted duplicates were not found: {verdict}"
     record("C1", controls=1, controls_caught=1)

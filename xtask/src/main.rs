@@ -50,8 +50,11 @@ fn run(words: &[&str], root: &Path) -> Result<()> {
     }
 }
 
+// Cargo tells a program that it runs where its package is. What was built in says where the package was when
+// this was compiled: another checkout, if they share a target folder.
 fn workspace_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from)
         .parent()
         .expect("xtask lies directly under the workspace root")
         .to_path_buf()

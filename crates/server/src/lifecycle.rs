@@ -376,7 +376,7 @@ impl Parts {
         let log = open_log(&config, disk, &clock).await?;
         let contract = sabotage::contract(&log);
         let catalog = Arc::clone(&world.catalog) as Arc<dyn LakeCatalog>;
-        let catalog = sabotage::lake_catalog(catalog, &clock);
+        let catalog = sabotage::lake_catalog(catalog);
         let lake = Lake::open(
             lake_config(&config.data_dir, &config.lake),
             catalog,

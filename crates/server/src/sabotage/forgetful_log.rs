@@ -1,4 +1,5 @@
 //! An event log that acknowledges some batches without keeping them: what a crash test must find out.
+//! It says so in the server's log, so that the test knows when there is something to find.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,11 +11,14 @@ use cairn_model::{PartitionId, Sequence};
 
 /// Of so many batches one is forgotten.
 const FORGOTTEN_EVERY: u64 = 7;
+/// Records of the test's calls contain this.
+const CALL_MARK: &[u8] = b"\"userAgent\":\"cairn-driver/";
 
 #[derive(Debug)]
 pub(super) struct ForgetfulLog {
     log: Arc<dyn EventLog>,
     batches: AtomicU64,
+    batches_of_calls: AtomicU64,
 }
 
 impl ForgetfulLog {
@@ -22,7 +26,26 @@ impl ForgetfulLog {
         Self {
             log,
             batches: AtomicU64::new(0),
+            batches_of_calls: AtomicU64::new(0),
         }
+    }
+
+    fn forgets(&self, records: &[NewRecord]) -> bool {
+        let holds_calls = records.iter().any(|record| {
+            let mut parts = record.body.windows(CALL_MARK.len());
+            parts.any(|part| part == CALL_MARK)
+        });
+        let (batches, what) = if holds_calls {
+            (&self.batches_of_calls, "calls")
+        } else {
+            (&self.batches, "events")
+        };
+        let forgets =
+            batches.fetch_add(1, Ordering::Relaxed) % FORGOTTEN_EVERY == FORGOTTEN_EVERY - 1;
+        if forgets {
+            tracing::warn!("a planted fault: {what} were forgotten");
+        }
+        forgets
     }
 }
 
@@ -33,7 +56,7 @@ impl EventLog for ForgetfulLog {
         partition: PartitionId,
         records: Vec<NewRecord>,
     ) -> Result<Range<Sequence>, AppendError> {
-        if self.batches.fetch_add(1, Ordering::Relaxed) % FORGOTTEN_EVERY == FORGOTTEN_EVERY - 1 {
+        if self.forgets(&records) {
             let end = self.log.durable_end(partition);
             return Ok(end..end);
         }
