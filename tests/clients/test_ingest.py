@@ -216,6 +216,35 @@ def test_events_without_an_id_are_stored_once_though_the_answer_is_lost(server, 
     assert len(lookup(LookupAttributes=wanted)["Events"]) == len(events)
 
 
+def test_what_the_server_takes_in_no_request_is_listed_and_the_rest_goes_in(
+    servers, binary, tmp_path
+):
+    """The server's limit on bodies is below what the command sends at once."""
+    server = servers.start(environment={"CAIRN_INGEST_BODY_BYTES_MAX": "64KiB"})
+    maker = EventMaker(17)
+    good = [maker.event() for _ in range(300)]
+    huge = maker.event(requestParameters={"text": "x" * 100_000})
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "again").symlink_to(folder)
+    lines = [*map(encode, good[:200]), encode(huge), *map(encode, good[200:])]
+    (folder / "a.ndjson").write_bytes(b"\n".join(lines))
+    refused = tmp_path / "refused.ndjson"
+    finished = subprocess.run(
+        [binary, "ingest", "--no-checkpoint", "--refused", refused, folder],
+        env=server.aws_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "files       1\n" in finished.stdout, finished.stdout
+    assert "accepted    300\n" in finished.stdout, finished.stdout
+    (listed,) = map(json.loads, refused.read_text().splitlines())
+    assert (listed["index"], listed["code"]) == (200, "InvalidEventTooLarge")
+    assert finished.returncode == 1
+
+
 # Proves: OVR-073
 def test_an_interrupted_ingest_goes_on_and_forgets_no_refusal(server, binary, tmp_path):
     maker = EventMaker(16)

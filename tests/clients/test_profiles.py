@@ -4,6 +4,7 @@ import json
 import uuid
 
 import pytest
+from botocore.exceptions import ClientError
 
 from harness.server import ACCOUNT, REGION
 from harness.signature import Credentials
@@ -70,3 +71,9 @@ def test_a_session_token(server):
     assert server.client("cloudtrail", session).lookup_events(MaxResults=1)
     arn = server.client("sts", session).get_caller_identity()["Arn"]
     assert arn == f"arn:aws:iam::{ACCOUNT}:user/admin"
+    with pytest.raises(ClientError) as refused:
+        server.client("iam", session).list_users()
+    assert refused.value.response["Error"]["Code"] == "InvalidClientTokenId"
+    with pytest.raises(ClientError) as refused:
+        server.client("sts", session).get_access_key_info(AccessKeyId=session.access_key_id)
+    assert refused.value.response["Error"]["Code"] == "AccessDenied"

@@ -84,6 +84,9 @@ impl Authenticator {
             .parse()
             .map_err(|_| refused(AuthenticationError::ScopeRegion))?;
         let (caller, secret) = self.credentials(&signed, call.received_ms).await?;
+        if service == CalledService::Query(QueryService::Iam) && caller.is_token_holder() {
+            return Err(refused(AuthenticationError::InvalidSessionToken));
+        }
         if !self.regions.is_enabled(caller.account, &region) {
             return Err(refused(AuthenticationError::ScopeRegion));
         }

@@ -30,6 +30,8 @@ const STARTED: &str = "first-start.account";
 /// A sealed text by which a start knows the key that everything else is sealed with.
 const MASTER_KEY_CHECK: &str = "master-key.check";
 const MASTER_KEY_CHECK_TEXT: &[u8] = b"sealed by the first start";
+/// Where DATA_DIR has the event log.
+pub(crate) const LOG_FOLDER: &str = "log";
 const MASTER_KEY_FILE: &str = "master.key";
 /// A key file holds 64 digits; anything much longer is another file.
 const MASTER_KEY_FILE_BYTES_MAX: u64 = 1_024;
@@ -84,6 +86,14 @@ pub enum FirstStartError {
         /// Its file.
         path: PathBuf,
     },
+    /// The folder has a log already: what it lacks is its catalog, not a first start.
+    #[error(
+        "{path} holds events, but the catalog beside it is new; put the catalog back or move the log away"
+    )]
+    NoCatalog {
+        /// The log's folder.
+        path: PathBuf,
+    },
     /// The catalog refused or failed.
     #[error("{0}")]
     Catalog(CatalogError),
@@ -105,6 +115,7 @@ pub async fn ensure(world: &World, first: &FirstStart) -> Result<AccountId, Firs
         .await
         .map_err(FirstStartError::Catalog)?;
     if started.is_none() {
+        refuse_old_log(&first.data_dir)?;
         let account = NewAccount {
             account: first.account,
             name: "default".to_owned(),
@@ -146,6 +157,25 @@ pub async fn ensure(world: &World, first: &FirstStart) -> Result<AccountId, Firs
     Ok(operator
         .map_err(FirstStartError::Catalog)?
         .unwrap_or(first.account))
+}
+
+/// A log is made after the first start. Credentials and identities of another start must not replace those
+/// that its events tell of.
+fn refuse_old_log(data_dir: &Path) -> Result<(), FirstStartError> {
+    let path = data_dir.join(LOG_FOLDER);
+    let is_empty = match std::fs::read_dir(&path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        Err(error) => {
+            let reason = error.to_string();
+            return Err(FirstStartError::File { path, reason });
+        }
+    };
+    if is_empty {
+        Ok(())
+    } else {
+        Err(FirstStartError::NoCatalog { path })
+    }
 }
 
 /// Makes `account` the operator's account.

@@ -262,7 +262,7 @@ fn log_config(data_dir: &Path, settings: &EventLogSettings) -> SegmentedLogConfi
         .min(settings.queue_bytes_max)
         .min(usize::try_from(segment_room).unwrap_or(usize::MAX));
     SegmentedLogConfig {
-        directory: data_dir.join("log"),
+        directory: data_dir.join(first_start::LOG_FOLDER),
         segment_bytes_max: settings.segment_bytes,
         preallocate_bytes: settings.preallocate_bytes,
         frame_bytes_max: defaults.frame_bytes_max.min(batch_bytes_max),
@@ -449,6 +449,7 @@ impl Parts {
             ingest_rate: RateLimit::new(config.ingest.admission, Arc::clone(&clock)),
             bucket_rate: RateLimit::new(config.s3, Arc::clone(&clock)),
             connections,
+            catalog_check: tokio::sync::Mutex::default(),
             calls: TaskTracker::new(),
             started: clock.monotonic(),
             config,

@@ -46,6 +46,9 @@ const EVENTS_PATH: &str = "/events";
 /// What a client should wait before it tries again, in seconds.
 const RETRY_AFTER_S: u32 = 1;
 
+/// How old an answer about readiness may be.
+const CATALOG_CHECK_INTERVAL: Duration = Duration::from_millis(250);
+
 /// Larger bodies are hashed off the threads that serve connections.
 const HASHED_IN_PLACE_BYTES_MAX: usize = 256 * 1024;
 
@@ -70,6 +73,9 @@ pub(crate) struct Server {
     pub(crate) ingest_rate: RateLimit<String>,
     pub(crate) bucket_rate: RateLimit<String>,
     pub(crate) connections: ConnectionCount,
+    /// When the catalog was last asked for readiness, and whether it answered. Held while it is asked, so that
+    /// many who ask at once are one.
+    pub(crate) catalog_check: tokio::sync::Mutex<Option<(Duration, bool)>>,
     /// Calls in progress, those whose client has gone away included.
     pub(crate) calls: TaskTracker,
     pub(crate) started: Duration,
@@ -385,10 +391,24 @@ impl Server {
         if status.no_space {
             return Some("the event log has no room");
         }
-        if self.world.catalog.outbox_depth().await.is_err() {
+        if !self.catalog_answers().await {
             return Some("the catalog cannot be read");
         }
         None
+    }
+
+    /// Anybody may ask for readiness, so the catalog is asked a few times a second at most.
+    async fn catalog_answers(&self) -> bool {
+        let now = self.clock.monotonic();
+        let mut last = self.catalog_check.lock().await;
+        if let Some((when, answered)) = *last
+            && now.saturating_sub(when) < CATALOG_CHECK_INTERVAL
+        {
+            return answered;
+        }
+        let answered = self.world.catalog.outbox_depth().await.is_ok();
+        *last = Some((self.clock.monotonic(), answered));
+        answered
     }
 }
 

@@ -37,7 +37,6 @@ const OWNED_CRATES: &[(&str, &[&str])] = &[
     ("iceberg", &["lake"]),
     ("sqlx", &["catalog"]),
     ("s3s", &["bucket"]),
-    ("axum", &["server"]),
 ];
 
 /// Dependencies that the source need not name, each with the reason.

@@ -98,6 +98,7 @@ fn made_query_error(error: FirstStartError) -> QueryError {
         FirstStartError::File { .. }
         | FirstStartError::MasterKey { .. }
         | FirstStartError::NoMasterKey { .. }
+        | FirstStartError::NoCatalog { .. }
         | FirstStartError::OtherMasterKey { .. } => QueryError::new(
             QueryErrorCode::ServiceFailure,
             "The administrator was not made.",

@@ -35,11 +35,12 @@ impl Answer {
     pub(crate) fn is_retryable(&self) -> bool {
         let throttled = || {
             let text = String::from_utf8_lossy(&self.body);
-            ["Throttling", "RequestTimeTooSkewed"]
+            ["Throttling", "RequestTimeout", "RequestTimeTooSkewed"]
                 .iter()
                 .any(|code| text.contains(code))
         };
-        matches!(self.status, 429 | 500 | 502 | 503 | 504) || (self.status == 400 && throttled())
+        matches!(self.status, 408 | 429 | 500 | 502 | 503 | 504)
+            || (self.status == 400 && throttled())
     }
 }
 

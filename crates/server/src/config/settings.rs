@@ -175,7 +175,7 @@ pub const SETTINGS: &[Setting] = &[
     row("ingest", "requests_burst", Kind::Count(1, 1_000_000), "4000",
         "Calls to `POST /events` that one principal may send at once after a pause."),
     row("ingest", "body_bytes_max", Kind::Size(KIB, 64 * MIB), "10MB",
-        "Body of one call to `POST /events`, as sent and as decompressed."),
+        "Body of one call to `POST /events`, as sent and as decompressed. Batches that the event log cannot take at once (`eventlog.segment_bytes`, `eventlog.queue_bytes_max`) are refused alike, with HTTP 413; `cairn ingest` then sends smaller ones."),
     row("ingest", "events_max", Kind::Count(1, 100_000), "10000",
         "Events in one call to `POST /events`."),
     row("ingest", "gzip_ratio_max", Kind::Count(2, 1_100), "200",

@@ -42,6 +42,22 @@ fn value<'a>(file: &'a str, name: &str) -> &'a str {
     line.split_once(" = ").expect("a value").1
 }
 
+// Proves: C5
+#[tokio::test]
+async fn a_new_catalog_beside_an_old_log_is_refused_before_credentials_are_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let credentials = folder.path().join("credentials");
+    std::fs::write(&credentials, "those of the lost catalog").expect("writes");
+    std::fs::create_dir(folder.path().join(LOG_FOLDER)).expect("a folder");
+    std::fs::write(folder.path().join("log/segment"), "events").expect("writes");
+    let world = world(folder.path()).await;
+    let refused = ensure(&world, &first(folder.path(), 4510)).await;
+    assert!(matches!(refused, Err(FirstStartError::NoCatalog { .. })));
+    let kept = std::fs::read_to_string(&credentials).expect("is there");
+    assert_eq!(kept, "those of the lost catalog");
+    assert_eq!(world.catalog.accounts().await.expect("reads").len(), 0);
+}
+
 // Proves: SEC-091
 #[tokio::test]
 async fn the_first_start_leaves_credentials_that_open_the_account_and_the_second_changes_nothing() {

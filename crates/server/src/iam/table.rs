@@ -72,7 +72,7 @@ const ENTITIES: &[&str] = &[
 ];
 const ENTITY_FILTER: Parameter =
     Parameter::optional("EntityFilter", ParameterKind::OneOf(ENTITIES));
-const FILTER: Parameter = Parameter::optional("Filter", ParameterKind::Texts);
+const FILTER: Parameter = Parameter::optional("Filter", ParameterKind::EachOneOf(ENTITIES));
 const NEW_USER: Parameter = Parameter::optional("NewUserName", NAME_64);
 const NEW_GROUP: Parameter = Parameter::optional("NewGroupName", NAME_128);
 

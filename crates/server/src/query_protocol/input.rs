@@ -225,6 +225,14 @@ fn read(pairs: &Pairs, parameter: &Parameter) -> Result<Option<InputValue>, Quer
             let texts = members(pairs, parameter.name, "", LIST_MAX)?;
             return Ok(texts.map(InputValue::Texts));
         }
+        ParameterKind::EachOneOf(words) => {
+            let texts = members(pairs, parameter.name, "", LIST_MAX)?;
+            let mut each = texts.iter().flatten();
+            if let Some(odd) = each.find(|text| !words.contains(&text.as_str())) {
+                return Err(not_among(odd, &place, words));
+            }
+            return Ok(texts.map(InputValue::Texts));
+        }
         ParameterKind::PolicyArns => {
             let arns = members(pairs, parameter.name, ".arn", POLICY_ARNS_MAX)?;
             return Ok(arns.map(InputValue::PolicyArns));
@@ -257,15 +265,20 @@ fn read(pairs: &Pairs, parameter: &Parameter) -> Result<Option<InputValue>, Quer
         ParameterKind::OneOf(words) if words.contains(&text.as_str()) => {
             InputValue::Text(text.clone())
         }
-        ParameterKind::OneOf(words) => {
-            let words = words.join(", ");
-            let constraint = format!("Member must satisfy enum value set: [{words}]");
-            let shown: String = text.chars().take(128).collect();
-            return Err(complaint(Some(&shown), &place, &constraint));
-        }
-        ParameterKind::Tags | ParameterKind::Texts | ParameterKind::PolicyArns => return Ok(None),
+        ParameterKind::OneOf(words) => return Err(not_among(text, &place, words)),
+        ParameterKind::Tags
+        | ParameterKind::Texts
+        | ParameterKind::EachOneOf(_)
+        | ParameterKind::PolicyArns => return Ok(None),
     };
     Ok(Some(value))
+}
+
+fn not_among(text: &str, place: &str, words: &[&str]) -> QueryError {
+    let words = words.join(", ");
+    let constraint = format!("Member must satisfy enum value set: [{words}]");
+    let shown: String = text.chars().take(128).collect();
+    complaint(Some(&shown), place, &constraint)
 }
 
 /// `NAME.member.1SUFFIX`, `NAME.member.2SUFFIX`, … An empty list is sent as `NAME=`.

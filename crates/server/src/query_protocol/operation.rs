@@ -123,6 +123,18 @@ pub struct Caller {
     pub session: Option<Arc<SessionFacts>>,
 }
 
+impl Caller {
+    /// True for the credentials that `GetSessionToken` gives without a device. IAM takes none of them, STS for
+    /// `AssumeRole` and `GetCallerIdentity` alone.
+    pub fn is_token_holder(&self) -> bool {
+        match &self.principal {
+            Principal::UserSession(session) => !session.mfa,
+            Principal::Root { .. } => self.session.is_some(),
+            Principal::User(_) | Principal::RoleSession(_) | Principal::Service { .. } => false,
+        }
+    }
+}
+
 /// A row of a service's table.
 #[derive(Clone, Copy, Debug)]
 pub struct QueryOperation {

@@ -62,6 +62,8 @@ pub enum ParameterKind {
     Tags,
     /// `NAME.member.N`, at most 50.
     Texts,
+    /// `NAME.member.N`, each one of these words.
+    EachOneOf(&'static [&'static str]),
     /// `NAME.member.N.arn`, at most 10.
     PolicyArns,
 }

@@ -28,7 +28,11 @@ pub(super) fn get(call: ReadCall<'_>) -> Running<'_> {
 )]
 pub(super) fn key_info(call: ReadCall<'_>) -> Running<'_> {
     Box::pin(async move {
-        let ReadCall { input, .. } = call;
+        let ReadCall { caller, input, .. } = call;
+        if caller.is_token_holder() {
+            let message = "Cannot call GetAccessKeyInfo with session credentials";
+            return Err(QueryError::new(QueryErrorCode::AccessDenied, message));
+        }
         let Some(account) = access_key_account(input.required("AccessKeyId")) else {
             let message = "The access key ID is not valid.";
             return Err(QueryError::new(QueryErrorCode::ValidationError, message));

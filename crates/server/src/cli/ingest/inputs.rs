@@ -1,7 +1,9 @@
 //! Files to events: which files an argument means, and the events of one file, a batch at a time.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -52,16 +54,20 @@ impl Input {
 }
 
 /// The inputs that an argument stands for: itself, or every log file below a folder, in order.
-/// Digest files are no events and are left out.
+/// Digest files are no events and are left out. A folder that links lead to again is searched once.
 pub(crate) fn find_inputs(argument: &Path) -> io::Result<Vec<Input>> {
     if argument.as_os_str() == "-" {
         return Ok(vec![Input::StandardInput]);
     }
     let mut found = Vec::new();
+    let mut searched = HashSet::new();
     let mut pending = vec![argument.to_owned()];
     while let Some(path) = pending.pop() {
         let metadata = std::fs::metadata(&path)?;
         if metadata.is_dir() {
+            if !searched.insert((metadata.dev(), metadata.ino())) {
+                continue;
+            }
             for entry in std::fs::read_dir(&path)? {
                 let entry = entry?.path();
                 if entry.is_dir() || is_log_file(&entry) {

@@ -10,7 +10,7 @@ const REASONS_MAX: usize = 50;
 
 /// The server's answer to `POST /events`. Every member is required, so that an error document is never
 /// taken for an answer in which nothing happened.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct BatchAnswer {
     pub(crate) accepted: u64,
     pub(crate) duplicates: u64,
@@ -18,6 +18,21 @@ pub(crate) struct BatchAnswer {
     #[serde(rename = "tooOld")]
     pub(crate) too_old: u64,
     pub(crate) refused: Vec<RefusedEvent>,
+}
+
+impl BatchAnswer {
+    /// Adds the answer to a part of the batch that begins with event number `first`.
+    pub(crate) fn add(&mut self, part: Self, first: u64) {
+        self.accepted += part.accepted;
+        self.duplicates += part.duplicates;
+        self.unselected += part.unselected;
+        self.too_old += part.too_old;
+        self.refused
+            .extend(part.refused.into_iter().map(|mut event| {
+                event.index += first;
+                event
+            }));
+    }
 }
 
 /// One event that the server did not take.

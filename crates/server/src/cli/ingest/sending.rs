@@ -12,7 +12,7 @@ use indicatif::ProgressBar;
 use super::checkpoint::{Checkpoint, Progress};
 use super::event_ids::EventIds;
 use super::inputs::{EventReader, Input};
-use super::report::{BatchAnswer, Report};
+use super::report::{BatchAnswer, RefusedEvent, Report};
 use crate::client::SignedHttp;
 
 /// Events of one call, well under the server's 10,000.
@@ -21,6 +21,8 @@ const BATCH_EVENTS: usize = 2_000;
 const BATCH_BYTES: usize = 4_000_000;
 /// How often a batch is sent before its file is given up: about five minutes in all.
 const ATTEMPTS_MAX: u32 = 15;
+/// The server's own name for it.
+const TOO_LARGE: &str = "InvalidEventTooLarge";
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
@@ -119,7 +121,7 @@ impl Ingest {
             }
             let ids = EventIds::of(input, &self.run);
             let batch = blocking(move || Ok(ids.complete(batch, sent.events))).await?;
-            let answer = self.send_batch(&batch).await?;
+            let answer = self.send_whole(&batch).await?;
             let first = sent.events;
             sent.events += count(batch.len());
             sent.refused += count(answer.refused.len());
@@ -157,7 +159,32 @@ impl Ingest {
         Ok((progress, reader))
     }
 
-    async fn send_batch(&self, batch: &[Bytes]) -> Result<BatchAnswer, FileFailure> {
+    /// Sends the events in one request, or in as many as the server's limit on bodies asks for. An event
+    /// that the server does not take even alone is refused like any other that is too large.
+    async fn send_whole(&self, batch: &[Bytes]) -> Result<BatchAnswer, FileFailure> {
+        let mut whole = BatchAnswer::default();
+        let mut pending = vec![(0, batch)];
+        while let Some((first, part)) = pending.pop() {
+            match self.send_batch(part).await? {
+                Some(answer) => whole.add(answer, first),
+                None if part.len() > 1 => {
+                    let (head, tail) = part.split_at(part.len() / 2);
+                    pending.push((first + count(head.len()), tail));
+                    pending.push((first, head));
+                }
+                None => whole.refused.push(RefusedEvent {
+                    index: first,
+                    event_id: None,
+                    code: TOO_LARGE.to_owned(),
+                    message: "the server takes no request that large".to_owned(),
+                }),
+            }
+        }
+        Ok(whole)
+    }
+
+    /// None if the server takes no body that large.
+    async fn send_batch(&self, batch: &[Bytes]) -> Result<Option<BatchAnswer>, FileFailure> {
         let body = document_of(batch);
         let mut backoff = BACKOFF_FIRST;
         for attempt in 1..=ATTEMPTS_MAX {
@@ -166,10 +193,12 @@ impl Ingest {
                 .post_json("cloudtrail-data", "/events", body.clone())
                 .await
             {
+                Ok(answer) if answer.status == 413 => return Ok(None),
                 Ok(answer) if !answer.is_retryable() => {
                     return serde_json::from_slice(&answer.body)
                         .ok()
                         .filter(|_| matches!(answer.status, 200 | 400))
+                        .map(Some)
                         .ok_or_else(|| FileFailure::Server(refusal_text(&answer)));
                 }
                 Ok(answer) => {

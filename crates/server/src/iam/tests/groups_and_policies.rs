@@ -387,6 +387,19 @@ async fn policies_are_listed_by_scope_use_and_holder() {
             .text("PolicyVersionList")
             .contains("<VersionId>v1</VersionId>")
     );
+    let filter = |kind| {
+        [
+            ("Action", "GetAccountAuthorizationDetails"),
+            ("Filter.member.1", "LocalManagedPolicy"),
+            ("Filter.member.2", kind),
+        ]
+    };
+    let some = aws.does(&filter("Role")).await;
+    assert!(some.texts("UserName").is_empty());
+    let message = aws
+        .refuses(&filter("Policies"), QueryErrorCode::ValidationError)
+        .await;
+    assert!(message.contains("'Policies' at 'filter'"), "{message}");
 }
 
 // Proves: SEC-132
