@@ -246,6 +246,51 @@ def test_what_the_server_takes_in_no_request_is_listed_and_the_rest_goes_in(
 
 
 # Proves: OVR-073
+def test_a_bad_line_spoils_no_other(server, binary, tmp_path):
+    """Torn and foreign lines are listed with their numbers, whatever stands around them."""
+    maker = EventMaker(18)
+    good = [maker.event() for _ in range(6)]
+    two_in_one = encode(maker.event()) + b"," + encode(maker.event())
+    lines = [
+        encode(good[0])[5:],
+        encode(good[0]),
+        b"not json",
+        two_in_one,
+        b'{"Records":[' + encode(good[1]) + b"," + encode(good[2]) + b"]}",
+        b'{"Records":[' + encode(good[3]),
+        encode(good[3]),
+        b'{"text":"' + b"x" * (9 << 20) + b'"}',
+        encode(good[4]),
+        b'{"Records":[]}',
+    ]
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "a.ndjson").write_bytes(b"\n".join(lines))
+    (folder / "b.json").write_text(json.dumps(good[5], indent=1))
+    (folder / "c.json").write_text('{"Records": []}')
+    refused = tmp_path / "refused.ndjson"
+    finished = subprocess.run(
+        [binary, "ingest", "--no-checkpoint", "--refused", refused, folder],
+        env=server.aws_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "files       3\n" in finished.stdout, finished.stdout
+    assert "accepted    6\n" in finished.stdout, finished.stdout
+    assert "FAILED" not in finished.stdout, finished.stdout
+    listed = [json.loads(line) for line in refused.read_text().splitlines()]
+    assert [(line["index"], line["code"]) for line in listed] == [
+        (0, "InvalidEventJson"),
+        (2, "InvalidEventJson"),
+        (3, "InvalidEventJson"),
+        (6, "InvalidBatchMalformed"),
+        (8, "InvalidEventTooLarge"),
+    ]
+
+
+# Proves: OVR-073
 def test_an_interrupted_ingest_goes_on_and_forgets_no_refusal(server, binary, tmp_path):
     maker = EventMaker(16)
     good = [maker.event() for _ in range(4)]

@@ -113,10 +113,13 @@ def test_a_full_disk_refuses_and_resumes(servers, disk):
     assert refused_after, "the full disk took everything"
     assert sorted(refused_after)[len(refused_after) // 2] < 0.5
     assert server.is_running, server.log_tail()
+    assert not server.is_ready(), "a load balancer would send events to a full disk"
     assert reads_go_on(server)
     change_is_refused(server)
     began = time.monotonic()
     ballast.unlink()
+    # Nobody sends anything meanwhile: a load balancer would wait for this.
+    eventually(server.is_ready, what="readiness")
     eventually(
         lambda: (answer := producer.send(maker.batch(50))) is not None and answer.status == 200,
         20,

@@ -2,12 +2,14 @@
 
 import base64
 import json
+import urllib.request
 import uuid
 
 import botocore.exceptions
 
 from harness.events import EventMaker
 from harness.ledger import Ledger
+from harness.oracle import HISTORY, Oracle
 from harness.producer import Producer
 from harness.raw_http import address, send
 from harness.results import record
@@ -42,6 +44,7 @@ def exercise(server) -> tuple[list[str], str]:
         session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"]
     )
     server.client("cloudtrail", caller).lookup_events()
+    read_with_session(server, caller)
     denied = server.client("cloudtrail", Credentials(key["AccessKeyId"], key["SecretAccessKey"]))
     try:
         denied.lookup_events()
@@ -71,6 +74,17 @@ def exercise(server) -> tuple[list[str], str]:
     producer.send(EventMaker(77).batch(3))
     producer.close()
     return secrets, token
+
+
+def read_with_session(server, caller: Credentials) -> None:
+    """An object of the lake, asked for by header and by link."""
+    bucket, key = "cairn-lake", Oracle(server.data_dir).state(HISTORY).metadata
+    client = server.client("s3", caller, signature_version="s3v4")
+    assert client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    link = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})
+    assert "X-Amz-Security-Token=" in link
+    with urllib.request.urlopen(link, timeout=10) as answer:
+        assert answer.read()
 
 
 # Proves: H7, I9, R23

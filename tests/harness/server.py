@@ -224,8 +224,17 @@ class Server:
 
     # Clients
 
-    def client(self, service: str, credentials: Credentials | None = None, region: str = REGION):
-        """A boto3 client that does not retry, so that a test sees each answer."""
+    def client(
+        self,
+        service: str,
+        credentials: Credentials | None = None,
+        region: str = REGION,
+        **settings: str,
+    ):
+        """A boto3 client that does not retry, so that a test sees each answer.
+
+        `settings` are botocore's.
+        """
         chosen = credentials or self.credentials
         return boto3.client(
             service,
@@ -239,6 +248,7 @@ class Server:
                 s3={"addressing_style": "path"},
                 connect_timeout=10,
                 read_timeout=60,
+                **settings,
             ),
         )
 

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use http::{Method, Request, Response, header};
+use http::{HeaderName, Method, Request, Response, header};
 use http_body::Body as _;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, HttpError, S3Error, s3_error};
@@ -12,6 +12,9 @@ use crate::gatekeeper::{Caller, Gatekeeper, Outcome, RequestHead};
 use crate::operation::Access;
 use crate::read_only::{ReadOnlyBucket, denied};
 use crate::stored_objects::StoredObjects;
+
+/// The header of a session's token.
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
 /// Serves one folder as one read-only bucket.
 ///
@@ -64,7 +67,9 @@ impl ReadOnlyEndpoint {
         });
         let response = if matches!(method, Method::GET | Method::HEAD) {
             // Verified above. The protocol layer has no keys, so it must not try to verify again.
-            parts.headers.remove(header::AUTHORIZATION);
+            for signing in [header::AUTHORIZATION, SECURITY_TOKEN] {
+                parts.headers.remove(signing);
+            }
             parts.uri = without_signature(&parts.uri);
             parts.extensions.insert(Arc::clone(&visit));
             self.service.call(Request::from_parts(parts, body)).await?

@@ -217,7 +217,7 @@ impl SegmentedLog {
             cache_bytes: shared.recent.bytes(),
             start: Sequence(start),
             end: Sequence(end),
-            no_space: *shared.no_space.borrow(),
+            no_space: *shared.no_space.borrow() && self.lacks_room(0),
             poisoned: shared.queue.poisoned(),
             readers: self.readers.list(),
             damage: shared.files.damage(),
@@ -231,16 +231,25 @@ impl SegmentedLog {
         if let Some(reason) = queue.poisoned() {
             return Err(AppendError::Poisoned { reason });
         }
-        let disk = &self.shared.files.disk;
-        let free = disk.free_bytes(&config.directory).unwrap_or(u64::MAX);
-        let needed = config.free_bytes_min.saturating_add(frame_bytes(bytes));
-        if *self.shared.no_space.borrow() || free < needed {
+        if self.lacks_room(bytes) {
             return Err(AppendError::RefusedNoSpace);
         }
         if bytes > config.queue_bytes_max.saturating_sub(queue.bytes()) {
             return Err(AppendError::RefusedBusy);
         }
         Ok(())
+    }
+
+    // What the disk says now: the last append may have found no room long ago, and there may be no other before
+    // somebody believes that there is. After such an append there must be room to reserve for the next ones too.
+    fn lacks_room(&self, bytes: usize) -> bool {
+        let Shared { config, files, .. } = &*self.shared;
+        let mut needed = config.free_bytes_min.saturating_add(frame_bytes(bytes));
+        if *self.shared.no_space.borrow() {
+            needed = needed.saturating_add(config.preallocate_bytes);
+        }
+        let free = files.disk.free_bytes(&config.directory);
+        free.unwrap_or(u64::MAX) < needed
     }
 
     /// Completes with the reason once the log is poisoned: the process must then exit, and the restart

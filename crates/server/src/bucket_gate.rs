@@ -106,7 +106,7 @@ impl Gatekeeper for BucketGate {
             resource: resource_arn,
             resource_account: self.owner,
             trust_policy: None,
-            keys: &condition_keys(&visitor.arrival.call),
+            keys: &condition_keys(&visitor.arrival.call, action),
             resource_agrees: false,
         };
         visitor.grants.decide(&question).map_err(|message| Denied {
@@ -218,12 +218,16 @@ fn not_recorded(error: &AppendError) -> Denied {
     }
 }
 
-/// S3's own condition keys, as far as reads have them.
-fn condition_keys(call: &Call) -> ContextKeys {
+/// S3's own condition keys, as far as reads have them. The parameters of a listing mean something in
+/// listings alone: elsewhere the caller could write into them whatever a policy wants to see.
+fn condition_keys(call: &Call, action: &str) -> ContextKeys {
     let mut keys = ContextKeys::new();
-    for (name, value) in call.query_parameters() {
-        if let "prefix" | "delimiter" | "max-keys" = name.as_str() {
-            keys.set(&format!("s3:{name}"), value);
+    let is_of_bucket = !call.path.trim_matches('/').contains('/');
+    if action == "s3:ListBucket" && call.method == "GET" && is_of_bucket {
+        for (name, value) in call.query_parameters() {
+            if let "prefix" | "delimiter" | "max-keys" = name.as_str() {
+                keys.set(&format!("s3:{name}"), value);
+            }
         }
     }
     let in_header = call.header("authorization").is_some();

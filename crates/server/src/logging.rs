@@ -11,9 +11,16 @@ use tracing_subscriber::fmt::format::Writer;
 
 use crate::config::{LogConfig, LogFormat};
 
+/// Libraries that would log requests whole, headers included (R23), whatever level is asked for.
+const QUIET: [&str; 1] = ["s3s=warn"];
+
 /// Begins logging. A second call, as in tests, changes nothing.
 pub(crate) fn start(config: &LogConfig) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&config.level).map_err(|error| error.to_string())?;
+    let mut filter = EnvFilter::try_new(&config.level).map_err(|error| error.to_string())?;
+    for directive in QUIET {
+        let directive = directive.parse().expect("the directives are constants");
+        filter = filter.add_directive(directive);
+    }
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         // A line that cannot be written is dropped: to complain on the same full disk would panic.

@@ -274,8 +274,11 @@ async fn policies_see_address_transport_and_prefix() {
     assert_eq!(prefix.s3("GET", &inside, &[]).await.status, 200);
     assert_eq!(prefix.s3("GET", &list("insights"), &[]).await.status, 403);
     assert_eq!(prefix.s3("GET", "/cairn-lake", &[]).await.status, 403);
+    // What a listing asks for means nothing where nothing is listed.
+    let disguised = format!("{PATH}?prefix=event-history%2Fmetadata");
+    assert_eq!(prefix.s3("GET", &disguised, &[]).await.status, 403);
     let told = app
-        .lookup_until(("EventName", "LakeAccessRefused"), 5)
+        .lookup_until(("EventName", "LakeAccessRefused"), 6)
         .await;
     let addresses: Vec<&Value> = told
         .iter()

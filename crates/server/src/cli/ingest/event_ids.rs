@@ -26,13 +26,10 @@ impl EventIds {
         Self { source }
     }
 
-    /// The events, of which the first is number `first` of the input, each with an ID. What is no JSON
-    /// object stays as it is: the server says what is wrong with it.
-    pub(super) fn complete(&self, batch: Vec<Bytes>, first: u64) -> Vec<Bytes> {
-        let numbered = batch.into_iter().zip(first..);
-        numbered
-            .map(|(event, number)| self.with_id(&event, number).unwrap_or(event))
-            .collect()
+    /// Event number `number` of the input, with an ID. What is no JSON object stays as it is: the server says
+    /// what is wrong with it.
+    pub(super) fn complete(&self, event: Bytes, number: u64) -> Bytes {
+        self.with_id(&event, number).unwrap_or(event)
     }
 
     /// None if there is nothing to add.
@@ -87,12 +84,11 @@ mod tests {
     }
 
     fn ids(input: &Input, run: &str, events: &[&'static str], first: u64) -> Vec<String> {
-        let batch = events
-            .iter()
-            .map(|text| Bytes::from_static(text.as_bytes()));
-        let completed = EventIds::of(input, run).complete(batch.collect(), first);
-        let texts = completed.into_iter();
-        texts
+        let ids = EventIds::of(input, run);
+        let numbered = events.iter().zip(first..);
+        let completed = numbered
+            .map(|(text, number)| ids.complete(Bytes::from_static(text.as_bytes()), number));
+        completed
             .map(|event| String::from_utf8(event.to_vec()).expect("text"))
             .collect()
     }

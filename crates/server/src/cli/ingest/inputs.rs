@@ -7,12 +7,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use cairn_model::BatchError;
 use flate2::read::MultiGzDecoder;
 
 /// Largest `{"Records":[…]}` document, uncompressed: many times what a trail ever delivers.
 const DOCUMENT_BYTES_MAX: u64 = 1 << 30;
 /// Longest line of NDJSON: an event may have 1 MiB, pretty-printing aside.
 const LINE_BYTES_MAX: u64 = 8 << 20;
+/// The server's own name for what is too large.
+pub(super) const TOO_LARGE: &str = "InvalidEventTooLarge";
 /// How far into a file the name `Records` is looked for.
 const PEEK_BYTES: usize = 4096;
 
@@ -99,11 +102,29 @@ fn is_log_file(path: &Path) -> bool {
     is_json && !name.contains("_CloudTrail-Digest_")
 }
 
+/// A part of an input of which the server can make nothing.
+#[derive(Debug)]
+pub(crate) struct Unsendable {
+    /// The server's own name for the fault.
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+/// How the events of an input were divided, and so how they must be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `{"Records":[…]}` or one event alone: events may span lines.
+    Document,
+    /// An event a line: the line end divides even what is no JSON.
+    Lines,
+}
+
 /// The events of one input, each as its producer wrote it.
 pub(crate) struct EventReader {
     source: BufReader<Box<dyn Read + Send>>,
-    /// The whole document's events still to give, for `{"Records":[…]}`.
-    document: Option<std::vec::IntoIter<Bytes>>,
+    form: Form,
+    /// Those of a document that are still to give: the whole input's, or those of one line.
+    document: std::vec::IntoIter<Bytes>,
 }
 
 impl std::fmt::Debug for EventReader {
@@ -122,12 +143,20 @@ impl EventReader {
             Box::new(raw)
         };
         let mut source = BufReader::with_capacity(1 << 20, decoded);
-        let document = if is_document(source.fill_buf()?) {
-            Some(read_document(&mut source)?)
+        let (form, document) = if is_document(source.fill_buf()?) {
+            (Form::Document, read_document(&mut source)?)
         } else {
-            None
+            (Form::Lines, Vec::new())
         };
-        Ok(Self { source, document })
+        Ok(Self {
+            source,
+            form,
+            document: document.into_iter(),
+        })
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        self.form
     }
 
     /// The next events: at most `events_max`, and about `bytes_max` bytes but at least one event.
@@ -136,21 +165,46 @@ impl EventReader {
         &mut self,
         events_max: usize,
         bytes_max: usize,
-    ) -> io::Result<Vec<Bytes>> {
+    ) -> io::Result<Vec<Result<Bytes, Unsendable>>> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < events_max && bytes < bytes_max {
-            let next = match &mut self.document {
-                Some(events) => events.next(),
-                None => self.next_line()?,
+            let Some(event) = self.next_event()? else {
+                break;
             };
-            let Some(event) = next else { break };
-            bytes += event.len();
+            bytes += event.as_ref().map_or(0, Bytes::len);
             batch.push(event);
         }
         Ok(batch)
     }
 
-    fn next_line(&mut self) -> io::Result<Option<Bytes>> {
+    fn next_event(&mut self) -> io::Result<Option<Result<Bytes, Unsendable>>> {
+        loop {
+            if let Some(event) = self.document.next() {
+                return Ok(Some(Ok(event)));
+            }
+            if self.form == Form::Document {
+                return Ok(None);
+            }
+            let line = match self.next_line()? {
+                None => return Ok(None),
+                Some(Err(unsendable)) => return Ok(Some(Err(unsendable))),
+                Some(Ok(line)) => line,
+            };
+            if !is_document(&line) {
+                return Ok(Some(Ok(line)));
+            }
+            // Log files that were put together, one on each line.
+            match events_of(&line) {
+                Ok(events) => self.document = events.into_iter(),
+                Err(error) => {
+                    let (code, message) = (error.code(), error.to_string());
+                    return Ok(Some(Err(Unsendable { code, message })));
+                }
+            }
+        }
+    }
+
+    fn next_line(&mut self) -> io::Result<Option<Result<Bytes, Unsendable>>> {
         loop {
             let mut line = Vec::new();
             let read = (&mut self.source)
@@ -159,28 +213,36 @@ impl EventReader {
             if read == 0 {
                 return Ok(None);
             }
-            if u64::try_from(read).is_ok_and(|read| read == LINE_BYTES_MAX) {
-                return Err(invalid(format!(
-                    "a line is longer than {LINE_BYTES_MAX} bytes"
-                )));
+            let is_cut = u64::try_from(read).is_ok_and(|read| read == LINE_BYTES_MAX)
+                && line.last() != Some(&b'\n');
+            if is_cut {
+                let rest = self.source.skip_until(b'\n')?;
+                return Ok(Some(Err(Unsendable {
+                    code: TOO_LARGE,
+                    message: format!("the line has {} bytes", read + rest),
+                })));
             }
             let trimmed = line.trim_ascii();
             if !trimmed.is_empty() {
-                return Ok(Some(Bytes::copy_from_slice(trimmed)));
+                return Ok(Some(Ok(Bytes::copy_from_slice(trimmed))));
             }
         }
     }
 }
 
-/// True for a document whose first member is `Records`; an event has no such member.
+/// True for a document whose first member is `Records`, which no event has, and for one that is spread over
+/// lines from its first brace on.
 fn is_document(start: &[u8]) -> bool {
     let start = start[..start.len().min(PEEK_BYTES)].trim_ascii_start();
-    start
-        .strip_prefix(b"{")
-        .is_some_and(|rest| rest.trim_ascii_start().starts_with(b"\"Records\""))
+    let Some(rest) = start.strip_prefix(b"{") else {
+        return false;
+    };
+    let line_end = rest.iter().position(|byte| *byte == b'\n');
+    let is_spread = line_end.is_some_and(|end| rest[..end].trim_ascii().is_empty());
+    is_spread || rest.trim_ascii_start().starts_with(b"\"Records\"")
 }
 
-fn read_document(source: &mut impl Read) -> io::Result<std::vec::IntoIter<Bytes>> {
+fn read_document(source: &mut impl Read) -> io::Result<Vec<Bytes>> {
     let mut text = Vec::new();
     source.take(DOCUMENT_BYTES_MAX).read_to_end(&mut text)?;
     if u64::try_from(text.len()).is_ok_and(|length| length == DOCUMENT_BYTES_MAX) {
@@ -188,9 +250,15 @@ fn read_document(source: &mut impl Read) -> io::Result<std::vec::IntoIter<Bytes>
             "the document is larger than {DOCUMENT_BYTES_MAX} bytes"
         )));
     }
-    let events = cairn_model::split_batch(&text.into(), usize::MAX)
-        .map_err(|refusal| invalid(refusal.to_string()))?;
-    Ok(events.into_iter())
+    events_of(&text.into()).map_err(|error| invalid(error.to_string()))
+}
+
+/// The events of a document, which may have none.
+fn events_of(document: &Bytes) -> Result<Vec<Bytes>, BatchError> {
+    match cairn_model::split_batch(document, usize::MAX) {
+        Err(BatchError::Empty) => Ok(Vec::new()),
+        split => split,
+    }
 }
 
 fn invalid(reason: String) -> io::Error {

@@ -21,17 +21,16 @@ pub(crate) struct BatchAnswer {
 }
 
 impl BatchAnswer {
-    /// Adds the answer to a part of the batch that begins with event number `first`.
-    pub(crate) fn add(&mut self, part: Self, first: u64) {
+    /// Adds the answer to a part of the batch. `place` tells where in the batch the part's events stand.
+    pub(crate) fn add(&mut self, part: Self, place: impl Fn(u64) -> u64) {
         self.accepted += part.accepted;
         self.duplicates += part.duplicates;
         self.unselected += part.unselected;
         self.too_old += part.too_old;
-        self.refused
-            .extend(part.refused.into_iter().map(|mut event| {
-                event.index += first;
-                event
-            }));
+        for mut event in part.refused {
+            event.index = place(event.index);
+            self.refused.push(event);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 
 use super::checkpoint::{Checkpoint, Progress};
 use super::event_ids::EventIds;
-use super::inputs::{EventReader, Input};
+use super::inputs::{EventReader, Form, Input, TOO_LARGE, Unsendable};
 use super::report::{BatchAnswer, RefusedEvent, Report};
 use crate::client::SignedHttp;
 
@@ -21,8 +21,6 @@ const BATCH_EVENTS: usize = 2_000;
 const BATCH_BYTES: usize = 4_000_000;
 /// How often a batch is sent before its file is given up: about five minutes in all.
 const ATTEMPTS_MAX: u32 = 15;
-/// The server's own name for it.
-const TOO_LARGE: &str = "InvalidEventTooLarge";
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
@@ -43,6 +41,40 @@ struct Books {
     report: Report,
     checkpoint: Option<Checkpoint>,
     refusals: Option<std::fs::File>,
+}
+
+/// What stands at one place of an input.
+type Found = Result<Bytes, Unsendable>;
+
+/// Consecutive parts of an input: what can be sent, with its place among them, and what cannot.
+#[derive(Debug)]
+struct Batch {
+    events: Vec<(u64, Bytes)>,
+    refused: Vec<RefusedEvent>,
+}
+
+impl Batch {
+    /// `first` is the number of the first part in the input. Events without an ID get one.
+    fn new(found: Vec<Found>, ids: &EventIds, first: u64) -> Self {
+        let mut batch = Self {
+            events: Vec::with_capacity(found.len()),
+            refused: Vec::new(),
+        };
+        for (found, index) in found.into_iter().zip(0..) {
+            match found {
+                Ok(event) => batch
+                    .events
+                    .push((index, ids.complete(event, first + index))),
+                Err(Unsendable { code, message }) => batch.refused.push(RefusedEvent {
+                    index,
+                    event_id: None,
+                    code: code.to_owned(),
+                    message,
+                }),
+            }
+        }
+        batch
+    }
 }
 
 /// Why a file is not, or not wholly, in.
@@ -120,10 +152,11 @@ impl Ingest {
                 return Ok(());
             }
             let ids = EventIds::of(input, &self.run);
-            let batch = blocking(move || Ok(ids.complete(batch, sent.events))).await?;
-            let answer = self.send_whole(&batch).await?;
+            let read = count(batch.len());
+            let batch = blocking(move || Ok(Batch::new(batch, &ids, sent.events))).await?;
+            let answer = self.send_whole(batch, reader.form()).await?;
             let first = sent.events;
-            sent.events += count(batch.len());
+            sent.events += read;
             sent.refused += count(answer.refused.len());
             self.note(input, (first, sent), answer)
                 .map_err(FileFailure::Books)?;
@@ -161,31 +194,36 @@ impl Ingest {
 
     /// Sends the events in one request, or in as many as the server's limit on bodies asks for. An event
     /// that the server does not take even alone is refused like any other that is too large.
-    async fn send_whole(&self, batch: &[Bytes]) -> Result<BatchAnswer, FileFailure> {
-        let mut whole = BatchAnswer::default();
-        let mut pending = vec![(0, batch)];
-        while let Some((first, part)) = pending.pop() {
-            match self.send_batch(part).await? {
-                Some(answer) => whole.add(answer, first),
+    async fn send_whole(&self, batch: Batch, form: Form) -> Result<BatchAnswer, FileFailure> {
+        let mut whole = BatchAnswer {
+            refused: batch.refused,
+            ..BatchAnswer::default()
+        };
+        let mut pending = vec![batch.events.as_slice()];
+        while let Some(part) = pending.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            match self.send_batch(body_of(part, form)).await? {
+                Some(answer) => whole.add(answer, |index| place_of(part, index)),
                 None if part.len() > 1 => {
                     let (head, tail) = part.split_at(part.len() / 2);
-                    pending.push((first + count(head.len()), tail));
-                    pending.push((first, head));
+                    pending.extend([tail, head]);
                 }
                 None => whole.refused.push(RefusedEvent {
-                    index: first,
+                    index: place_of(part, 0),
                     event_id: None,
                     code: TOO_LARGE.to_owned(),
                     message: "the server takes no request that large".to_owned(),
                 }),
             }
         }
+        whole.refused.sort_by_key(|event| event.index);
         Ok(whole)
     }
 
     /// None if the server takes no body that large.
-    async fn send_batch(&self, batch: &[Bytes]) -> Result<Option<BatchAnswer>, FileFailure> {
-        let body = document_of(batch);
+    async fn send_batch(&self, body: Bytes) -> Result<Option<BatchAnswer>, FileFailure> {
         let mut backoff = BACKOFF_FIRST;
         for attempt in 1..=ATTEMPTS_MAX {
             let failure = match self
@@ -247,18 +285,30 @@ fn count(events: usize) -> u64 {
     u64::try_from(events).expect("a batch is small")
 }
 
-/// `{"Records":[…]}` with each event's bytes untouched.
-fn document_of(batch: &[Bytes]) -> Bytes {
-    let bytes: usize = batch.iter().map(|event| event.len() + 1).sum();
-    let mut body = BytesMut::with_capacity(bytes + 16);
-    body.extend_from_slice(b"{\"Records\":[");
-    for (index, event) in batch.iter().enumerate() {
+/// Where in its batch the event stands that is number `index` of a part.
+fn place_of(part: &[(u64, Bytes)], index: u64) -> u64 {
+    let event = usize::try_from(index)
+        .ok()
+        .and_then(|index| part.get(index));
+    event.map_or(index, |(place, _)| *place)
+}
+
+/// The events in the form that they came in, each with its bytes untouched.
+fn body_of(part: &[(u64, Bytes)], form: Form) -> Bytes {
+    let (head, between, tail) = match form {
+        Form::Document => ("{\"Records\":[", ",", "]}"),
+        Form::Lines => ("", "\n", "\n"),
+    };
+    let bytes: usize = part.iter().map(|(_, event)| event.len() + 1).sum();
+    let mut body = BytesMut::with_capacity(bytes + head.len() + tail.len());
+    body.extend_from_slice(head.as_bytes());
+    for (index, (_, event)) in part.iter().enumerate() {
         if index > 0 {
-            body.extend_from_slice(b",");
+            body.extend_from_slice(between.as_bytes());
         }
         body.extend_from_slice(event);
     }
-    body.extend_from_slice(b"]}");
+    body.extend_from_slice(tail.as_bytes());
     body.freeze()
 }
 
@@ -274,7 +324,7 @@ fn refusal_text(answer: &crate::client::Answer) -> String {
 async fn next_batch(
     mut reader: EventReader,
     events_max: usize,
-) -> Result<(Vec<Bytes>, EventReader), FileFailure> {
+) -> Result<(Vec<Found>, EventReader), FileFailure> {
     blocking(move || {
         let batch = reader.next_batch(events_max, BATCH_BYTES)?;
         Ok((batch, reader))
