@@ -33,15 +33,15 @@ pub struct LakeCounts {
     pub lost: u64,
     /// Damaged hot objects that were rebuilt from the log.
     pub rebuilt_hot_objects: u64,
-    /// Times that a data file was found damaged.
-    pub damaged_data_files: u64,
+    /// Times that a data file, or metadata of an old snapshot, was found damaged.
+    pub damaged_objects: u64,
     /// Commits of tables.
     pub commits: u64,
     /// Data files that compaction replaced.
     pub compacted_files: u64,
     /// Objects deleted.
     pub deleted_objects: u64,
-    /// Steps that failed and were tried again.
+    /// Steps that failed and are tried again, background work included.
     pub failures: u64,
 }
 
@@ -99,7 +99,7 @@ impl Counters {
             quarantined: of(&self.quarantined),
             lost: of(&self.lost),
             rebuilt_hot_objects: of(&self.rebuilt),
-            damaged_data_files: of(&self.damaged),
+            damaged_objects: of(&self.damaged),
             commits: of(&self.commits),
             compacted_files: of(&self.compacted),
             deleted_objects: of(&self.deleted),

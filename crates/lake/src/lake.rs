@@ -301,11 +301,10 @@ impl Lake {
                 () = clock.sleep(interval) => {}
                 _ = stop.changed() => continue,
             }
+            // What else goes wrong is told where it is met, and tried again in a later round.
             match self.maintenance.run_once().await {
-                Ok(()) => {}
                 Err(error) if error.is_fenced() => return Err(error),
-                // Nothing waits for maintenance: the next round tries again.
-                Err(error) => tracing::warn!(%error, "lake maintenance failed"),
+                Ok(()) | Err(_) => {}
             }
         }
         Ok(())

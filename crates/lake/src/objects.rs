@@ -97,6 +97,19 @@ pub enum ObjectError {
     },
 }
 
+impl ObjectError {
+    /// The key of the object that could not be written or read.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::NotFound { key }
+            | Self::CutOff { key }
+            | Self::InvalidKey { key }
+            | Self::NoSpace { key }
+            | Self::Failed { key, .. } => key,
+        }
+    }
+}
+
 /// Objects as files in a folder.
 #[derive(Debug)]
 pub struct LocalObjects {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use iceberg::spec::{SnapshotRef, TableMetadata};
 
 use crate::error::LakeError;
-use crate::manifests::{decode_manifest, decode_manifest_list};
-use crate::table::{Workshop, stored_key};
+use crate::manifests::{LoadedManifest, decode_manifest, decode_manifest_list};
+use crate::table::{TableVersion, Workshop, stored_key};
 
 /// Remembers what manifest lists and manifests hold, since they never change.
 #[derive(Debug, Default)]
@@ -33,21 +33,36 @@ impl Reachable {
     ) -> Result<Self, LakeError> {
         let mut reachable = Self::default();
         for snapshot in snapshots {
-            let list = stored_key(snapshot.manifest_list())?.to_owned();
-            let manifests = reader.list(workshop, metadata, &list).await?;
-            reachable.lists.insert(list);
-            reachable.manifests.extend(manifests.iter().cloned());
+            reachable.add(workshop, reader, metadata, snapshot).await?;
         }
-        for manifest in &reachable.manifests {
+        Ok(reachable)
+    }
+
+    /// Adds what one more snapshot refers to; after an error, only its list.
+    pub(crate) async fn add(
+        &mut self,
+        workshop: &Workshop,
+        reader: &mut Reader,
+        metadata: &TableMetadata,
+        snapshot: &SnapshotRef,
+    ) -> Result<(), LakeError> {
+        let list = stored_key(snapshot.manifest_list())?.to_owned();
+        self.lists.insert(list.clone());
+        let manifests = reader.list(workshop, metadata, &list).await?;
+        for manifest in manifests.iter() {
+            if self.manifests.contains(manifest) {
+                continue;
+            }
             // What is missing here would be deleted.
             let files = reader.manifests.get(manifest);
             let files = files.ok_or_else(|| LakeError::Metadata {
                 doing: "collecting what is referred to",
                 reason: format!("{manifest} was forgotten"),
             })?;
-            reachable.files.extend(files.iter().cloned());
+            self.files.extend(files.iter().cloned());
+            self.manifests.insert(manifest.clone());
         }
-        Ok(reachable)
+        Ok(())
     }
 
     pub(crate) fn contains(&self, key: &str) -> bool {
@@ -62,6 +77,24 @@ impl Reachable {
 }
 
 impl Reader {
+    /// Takes what the current version holds in memory, so that it need not be read, and cannot be found
+    /// unreadable.
+    pub(crate) fn learn(&mut self, version: &TableVersion) -> Result<(), LakeError> {
+        let Some(snapshot) = version.metadata.current_snapshot() else {
+            return Ok(());
+        };
+        let mut keys = Vec::with_capacity(version.manifests.len());
+        for manifest in &version.manifests {
+            let key = stored_key(&manifest.file.manifest_path)?.to_owned();
+            let files = || Arc::new(file_keys(manifest));
+            self.manifests.entry(key.clone()).or_insert_with(files);
+            keys.push(key);
+        }
+        let list = stored_key(snapshot.manifest_list())?.to_owned();
+        self.lists.insert(list, Arc::new(keys));
+        Ok(())
+    }
+
     /// The manifests of a list; each of them is read as well.
     async fn list(
         &mut self,
@@ -78,8 +111,8 @@ impl Reader {
             if !self.manifests.contains_key(&key) {
                 let bytes = workshop.get(&key).await?;
                 let loaded = decode_manifest(manifest, metadata.current_schema(), &bytes)?;
-                let files = loaded.live.iter().map(|file| file.key.clone()).collect();
-                self.manifests.insert(key.clone(), Arc::new(files));
+                self.manifests
+                    .insert(key.clone(), Arc::new(file_keys(&loaded)));
             }
             keys.push(key);
         }
@@ -94,4 +127,8 @@ impl Reader {
         self.manifests
             .retain(|key, _| reachable.manifests.contains(key));
     }
+}
+
+fn file_keys(manifest: &LoadedManifest) -> Vec<String> {
+    manifest.live.iter().map(|file| file.key.clone()).collect()
 }

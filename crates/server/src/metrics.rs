@@ -209,12 +209,12 @@ impl Gauges {
             ),
             (
                 "lake_failures",
-                "Steps of the lake that failed and were tried again",
+                "Steps of the lake that failed and are tried again, background work included",
                 &self.lake_failures,
             ),
             (
                 "lake_damaged",
-                "Times that a data file did not match its checksums",
+                "Times that a stored object did not match its checksums, or was not there",
                 &self.lake_damaged,
             ),
         ]

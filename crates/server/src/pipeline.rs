@@ -372,9 +372,7 @@ impl Server {
             .lake_rebuilt
             .set(signed(lake.counts.rebuilt_hot_objects));
         gauges.lake_failures.set(signed(lake.counts.failures));
-        gauges
-            .lake_damaged
-            .set(signed(lake.counts.damaged_data_files));
+        gauges.lake_damaged.set(signed(lake.counts.damaged_objects));
         for table in &lake.tables {
             let rows = table.committed_rows + table.hot_rows;
             self.metrics

@@ -157,7 +157,7 @@ async fn bytes_that_change_under_an_open_lake_make_no_wrong_row() {
         let whole = std::fs::read(&file).expect("it can be read");
         changes += u64::from(mutate(&mut numbers, &file, &files));
         let context = format!("mutation {mutation} of {}", file.display());
-        let before = lake.status().counts.damaged_data_files;
+        let before = lake.status().counts.damaged_objects;
         for (query, truth) in queries().iter().zip(&truth) {
             match answer(&lake, query).await {
                 Ok(found) => assert_eq!(&found, truth, "{context}: {query:?}"),
@@ -165,7 +165,7 @@ async fn bytes_that_change_under_an_open_lake_make_no_wrong_row() {
                 Err(other) => panic!("{context}: {other}"),
             }
         }
-        met += u64::from(lake.status().counts.damaged_data_files > before);
+        met += u64::from(lake.status().counts.damaged_objects > before);
         check_the_rest(&lake, &file, &context).await;
         std::fs::write(&file, whole).expect("it can be written");
     }
@@ -218,7 +218,7 @@ async fn a_damaged_data_file_is_not_compacted_and_the_others_are() {
     let error = lake.maintain().await.expect_err("it is noticed");
     assert!(matches!(error, LakeError::Damaged { .. }), "{error}");
     lake.maintain().await.expect("the others are joined");
-    assert_eq!(lake.status().counts.damaged_data_files, 1);
+    assert_eq!(lake.status().counts.damaged_objects, 1);
     let view = lake.read_view(&history()).expect("the table exists");
     assert_eq!(view.files.len(), 2);
     assert!(view.files.iter().any(|file| file.key == damaged));

@@ -9,6 +9,7 @@
 //! - `large`: events of a megabyte.
 //! - `lookup`: LookupEvents against a plain model.
 //! - `store`: the folder of objects, and lookups at once.
+//! - `unreadable`: background work beside objects that cannot be read.
 //! - `upkeep`: compaction, retention, expiry, orphans.
 
 mod backlog;
@@ -24,4 +25,5 @@ mod public_formats;
 mod results;
 mod stage;
 mod store;
+mod unreadable;
 mod upkeep;
