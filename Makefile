@@ -75,7 +75,10 @@ torture-rust: $(TOOLS)/.nextest
 	CAIRN_SEEDS=10000 CAIRN_MUTATIONS=2000 \
 	CAIRN_RESULTS=$(CURDIR)/docs/reliability-results.jsonl \
 	cargo nextest run --locked --workspace --no-fail-fast \
-	    -E 'package(cairn-eventlog) | package(cairn-lake)'
+	    -E 'package(cairn-eventlog) | package(cairn-lake)' || { printf \
+	    '{"test": "simulations", "date": "%s", "commit": "%s", "failed": 1}\n' \
+	    "$$(date -u +%F)" "$$(git rev-parse --short HEAD)" >> docs/reliability-results.jsonl; \
+	    exit 1; }
 
 torture-python: python binaries
 	CAIRN_AMOUNTS=$(CAIRN_AMOUNTS) CAIRN_BINARY=$(TARGET)/cairn-under-test/cairn \

@@ -1,14 +1,18 @@
 """Fixtures that every test stands on: the binary, servers on free ports, a look at their logs."""
 
 import os
+import re
 import subprocess
 import uuid
 from pathlib import Path
 
 import pytest
 
+from harness.results import record
 from harness.server import Server, Settings
 
+#: Files of the fault plan are named after their test: test_c1_kill.py is C1.
+PLANNED = re.compile(r"test_([a-z]\d+)_")
 ROOT = Path(__file__).parents[1]
 
 
@@ -90,3 +94,13 @@ def server(binary: Path, tmp_path_factory: pytest.TempPathFactory):
     factory.close()
     assert code == 0, f"exit {code}\n{running.log_tail()}"
     assert running.error_lines() == []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    """A test of the fault plan that fails leaves a line among the results too."""
+    report = yield
+    planned = PLANNED.match(item.path.name)
+    if report.failed and planned:
+        record(planned[1].upper(), failed=1)
+    return report

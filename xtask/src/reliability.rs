@@ -27,6 +27,9 @@ struct RunResult {
     runs: u64,
     #[serde(default)]
     acks: u64,
+    /// Tests that found the promise broken, or did not come to their end.
+    #[serde(default)]
+    failed: u64,
     #[serde(default)]
     lost: u64,
     #[serde(default)]
@@ -39,12 +42,13 @@ struct RunResult {
     figures: BTreeMap<String, serde_json::Value>,
 }
 
-/// All runs of one test added up; figures are those of the last run.
+/// The runs of one test on one commit, added up; figures are those of the last run.
 #[derive(Debug, Default)]
 struct Row {
     last_date: String,
-    last_commit: String,
+    commit: String,
     runs: u64,
+    failed: u64,
     acks: u64,
     lost: u64,
     duplicates: u64,
@@ -82,15 +86,22 @@ fn current_page(root: &Path) -> Result<String> {
     ))
 }
 
+/// Each test as of the newest commit that it ran on: runs of different programs prove nothing together.
 fn read(results: &str) -> Result<BTreeMap<String, Row>> {
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
     for (index, line) in results.lines().enumerate() {
         let result: RunResult =
             serde_json::from_str(line).with_context(|| format!("{RESULTS}:{}", index + 1))?;
         let row = rows.entry(result.test).or_default();
+        if row.commit != result.commit {
+            *row = Row {
+                commit: result.commit,
+                ..Row::default()
+            };
+        }
         row.last_date = result.date;
-        row.last_commit = result.commit;
         row.runs += result.runs;
+        row.failed += result.failed;
         row.acks += result.acks;
         row.lost += result.lost;
         row.duplicates += result.duplicates;
@@ -105,15 +116,16 @@ fn read(results: &str) -> Result<BTreeMap<String, Row>> {
 
 fn table(rows: &BTreeMap<String, Row>) -> String {
     let mut text = String::from(
-        "| test | last run | runs | events acknowledged | lost | duplicates | loss per run \
-         (95 %) | controls caught | figures of the last run |\n\
-         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n",
+        "| test | last run | runs | failed | events acknowledged | lost | duplicates | \
+         loss per run (95 %) | controls caught | figures of the last run |\n\
+         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n",
     );
     for (test, row) in rows {
         let Row {
             last_date,
-            last_commit,
+            commit,
             runs,
+            failed,
             acks,
             lost,
             duplicates,
@@ -132,8 +144,8 @@ fn table(rows: &BTreeMap<String, Row>) -> String {
             .collect();
         let _ = writeln!(
             text,
-            "| {test} | {last_date} {last_commit} | {runs} | {acks} | {lost} | {duplicates} | \
-             {bound} | {controls} | {} |",
+            "| {test} | {last_date} {commit} | {runs} | {failed} | {acks} | {lost} | \
+             {duplicates} | {bound} | {controls} | {} |",
             figures.join(", ")
         );
     }
@@ -148,7 +160,7 @@ fn table(rows: &BTreeMap<String, Row>) -> String {
 
 /// The rule of three: no loss in n runs bounds the loss probability of a run at 3/n (95 %).
 fn loss_bound(row: &Row) -> String {
-    if row.acks == 0 || row.runs < BOUNDED_RUNS_MIN || row.lost > 0 {
+    if row.acks == 0 || row.runs < BOUNDED_RUNS_MIN || row.lost > 0 || row.failed > 0 {
         return "–".to_owned();
     }
     let per_ten_thousand = 30_000 / row.runs;
@@ -177,8 +189,23 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_has_no_bound() {
-        let rows = read(r#"{"test":"C1","date":"d","runs":9,"acks":9,"lost":1}"#).unwrap();
-        assert!(!table(&rows).contains('≤'));
+    fn neither_a_loss_nor_a_failed_run_has_a_bound() {
+        for broken in [r#""lost":1"#, r#""failed":1"#] {
+            let line = format!(r#"{{"test":"C1","date":"d","runs":99,"acks":9,{broken}}}"#);
+            assert!(!table(&read(&line).unwrap()).contains('≤'));
+        }
+    }
+
+    #[test]
+    fn a_row_is_of_one_commit() {
+        let results = concat!(
+            r#"{"test":"C1","date":"d","commit":"a","runs":50,"acks":10}"#,
+            "\n",
+            r#"{"test":"C1","date":"d","commit":"b","controls":1,"controls_caught":1}"#,
+            "\n",
+        );
+        let rows = read(results).unwrap();
+        let row = &rows["C1"];
+        assert_eq!((row.commit.as_str(), row.runs, row.controls), ("b", 0, 1));
     }
 }
