@@ -34,7 +34,7 @@ fn fitted(json: &Bytes, limit: DestinationLimit) -> serde_json::Value {
     serde_json::from_slice(&fitted).expect("what was shortened is JSON")
 }
 
-// Proves: REC-055, REC-061, H3
+// Proves: REC-027, REC-050, REC-055, REC-061, H3
 #[test]
 fn short_texts_are_cut_to_one_kilobyte_each() {
     for member in ["userAgent", "errorCode", "errorMessage", "requestID"] {
