@@ -3,9 +3,11 @@
 import gzip
 import json
 import subprocess
+import threading
 import time
 import uuid
 from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -288,6 +290,42 @@ def test_a_bad_line_spoils_no_other(server, binary, tmp_path):
         (6, "InvalidBatchMalformed"),
         (8, "InvalidEventTooLarge"),
     ]
+
+
+# Proves: R22
+def test_a_signed_request_follows_no_redirect(server, binary, tmp_path):
+    asked = []
+
+    class Redirects(BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked.append(self.path)
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(307)
+            self.send_header("Location", f"{server.endpoint}{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    event = EventMaker(19).event()
+    (tmp_path / "a.ndjson").write_bytes(encode(event))
+    elsewhere = ThreadingHTTPServer(("127.0.0.1", 0), Redirects)
+    threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
+    command = [binary, "ingest", "--no-checkpoint", tmp_path / "a.ndjson", "--endpoint"]
+    finished = subprocess.run(
+        [*command, f"http://127.0.0.1:{elsewhere.server_address[1]}"],
+        env=server.aws_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    elsewhere.shutdown()
+    elsewhere.server_close()
+    assert asked == ["/events"]
+    assert "FAILED" in finished.stdout and "HTTP 307" in finished.stdout, finished.stdout
+    assert find(server, event["eventID"]) == []
 
 
 # Proves: OVR-073

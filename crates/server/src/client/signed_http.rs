@@ -74,6 +74,7 @@ impl SignedHttp {
         };
         let http = reqwest::Client::builder()
             .timeout(REQUEST_TIMEOUT)
+            // A signed request goes where its sender said and nowhere else (R22).
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|reason| CallError::Client { reason })?;
