@@ -5,12 +5,15 @@
 //! It reads in two steps. The first finds the places of the newest matching rows, reading only the narrow
 //! columns that decide; the second fetches the few rows that the page shows.
 
+mod bounds;
 mod file_cache;
 mod file_search;
 mod page;
 mod places;
 mod question;
 mod ranged_reader;
+mod scope;
+mod shown;
 
 use std::sync::Arc;
 

@@ -54,6 +54,19 @@ const UNIQUE_COLUMNS: &[&str] = &[
     "_sequence",
 ];
 
+/// Columns that are small by their encoding alone. Lookups read a page or two of them in many files, and
+/// to set up decompression takes longer than that.
+const PLAIN_COLUMNS: &[&str] = &[
+    "eventsource",
+    "eventname",
+    "awsregion",
+    "readonly",
+    "_partition",
+    "_sequence",
+    "_account",
+    "_access_key",
+];
+
 /// Writes the rows of one data file.
 pub(crate) struct DataFileWriter {
     writer: ArrowWriter<Vec<u8>>,
@@ -170,6 +183,10 @@ fn properties(schema: &ArrowSchemaRef, rows_expected: usize) -> WriterProperties
     for name in ["eventtime", "_sequence"] {
         let path = ColumnPath::from(name);
         builder = builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+    }
+    for name in PLAIN_COLUMNS {
+        let path = ColumnPath::from(*name);
+        builder = builder.set_column_compression(path, Compression::UNCOMPRESSED);
     }
     for name in ["eventjson", "eventjsonchecksum"] {
         let path = ColumnPath::from(name);

@@ -14,11 +14,13 @@ use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaD
 use parquet::file::statistics::Statistics;
 
 use super::ranged_reader::RangedReader;
+use super::scope::Scopes;
 use crate::block_index::{BlockIndex, Directory, METADATA_KEY};
 use crate::contained::contained;
 use crate::error::LakeError;
 use crate::live_file::LiveFile;
 use crate::objects::Objects;
+use crate::parquet_file::leaf_path;
 use crate::sums::BlockSums;
 
 /// The name of the virtual column that tells a row's number in its file.
@@ -39,6 +41,20 @@ const DICTIONARY_COLUMNS: [&str; 8] = [
     "_resource_types",
 ];
 
+/// Columns whose statistics and filters lookups ask for.
+const LEAF_COLUMNS: [&str; 10] = [
+    "_account",
+    "awsregion",
+    "eventtime",
+    "eventid",
+    "eventname",
+    "eventsource",
+    "_lookup_user",
+    "_access_key",
+    "_resource_names",
+    "_resource_types",
+];
+
 /// A data file whose footer has been read. It never changes.
 #[derive(Debug)]
 pub(super) struct OpenFile {
@@ -47,14 +63,16 @@ pub(super) struct OpenFile {
     pub(super) deciding: ArrowReaderMetadata,
     /// For fetching: every column as it is.
     pub(super) fetching: ArrowReaderMetadata,
-    /// The deciding columns as plain values, for statistics.
-    pub(super) plain: Schema,
+    /// The leaf columns of [`LEAF_COLUMNS`].
+    leaves: [Option<usize>; LEAF_COLUMNS.len()],
     /// Which blocks of rows may hold a value, if the file says so.
     blocks: Option<BlockIndex>,
     /// By row group and column; none where a directory is damaged.
     directories: Mutex<Directories>,
     /// By row group and leaf column; none where there is no filter.
     blooms: Mutex<Blooms>,
+    /// Which rows belong to whom.
+    pub(super) scopes: Scopes,
     /// Bytes of all files that are remembered, this one's filters among them.
     remembered: Arc<AtomicUsize>,
 }
@@ -89,18 +107,30 @@ impl OpenFile {
         let footer = Arc::clone(fetching.metadata());
         let deciding =
             ArrowReaderMetadata::try_new(footer, options).map_err(LakeError::parquet(doing))?;
-        let plain = Schema::new(fetching.schema().fields().clone());
+        let leaves = LEAF_COLUMNS.map(|name| leaf_of(&fetching, name));
         let blocks = block_index(&fetching);
         Ok(Self {
             reader,
             deciding,
             fetching,
-            plain,
+            leaves,
             blocks,
             directories: Mutex::default(),
             blooms: Mutex::default(),
+            scopes: Scopes::default(),
             remembered,
         })
+    }
+
+    /// The leaf column of a name; none if the file has no such column.
+    pub(super) fn leaf(&self, name: &str) -> Option<usize> {
+        let at = LEAF_COLUMNS.iter().position(|known| *known == name)?;
+        self.leaves[at]
+    }
+
+    /// Counts bytes that are kept with this file from now on.
+    pub(super) fn remember(&self, bytes: usize) {
+        self.remembered.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// The blocks of a row group that may hold a value of a column, in order; none if nobody can tell.
@@ -122,6 +152,7 @@ impl OpenFile {
                 let key = self.reader.key.as_str();
                 tracing::warn!(object = key, group, column, "a block index is damaged");
             }
+            self.remember(DIRECTORY_MEMORY_BYTES);
             self.lock_directories()
                 .insert((group, column), directory.clone());
             directory
@@ -164,7 +195,7 @@ impl OpenFile {
             .map_err(LakeError::parquet("reading a bloom filter"))?
             .map(Arc::new);
         let bytes = filter.as_deref().map_or(0, bloom_bytes);
-        self.remembered.fetch_add(bytes, Ordering::Relaxed);
+        self.remember(bytes);
         self.lock().insert((row_group, column), filter.clone());
         Ok(filter)
     }
@@ -187,7 +218,8 @@ impl OpenFile {
             .as_deref()
             .map_or(0, BlockSums::memory_bytes);
         let directories = self.lock_directories().len() * DIRECTORY_MEMORY_BYTES;
-        self.fetching.metadata().memory_size() + filters + sums + directories
+        let scopes = self.scopes.memory_bytes();
+        self.fetching.metadata().memory_size() + filters + sums + directories + scopes
     }
 }
 
@@ -219,6 +251,12 @@ fn check_identity(file: &LiveFile, footer: &ParquetMetaData) -> Result<(), LakeE
 
 fn bloom_bytes(bloom: &Sbbf) -> usize {
     bloom.num_blocks() * 32
+}
+
+fn leaf_of(file: &ArrowReaderMetadata, name: &str) -> Option<usize> {
+    let path = leaf_path(name);
+    let columns = file.parquet_schema().columns();
+    columns.iter().position(|known| *known.path() == path)
 }
 
 /// What the file's metadata says of its block index.

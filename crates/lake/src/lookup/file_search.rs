@@ -3,26 +3,27 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch};
+use arrow::array::{AsArray as _, BooleanArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use futures::TryStreamExt as _;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderMetadata, RowFilter, RowSelection, RowSelector,
+    ArrowPredicateFn, ArrowReaderMetadata, RowFilter, RowSelection,
 };
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::bounds::{Bound, pages_within, within};
 use super::file_cache::{OpenFile, ROW_NUMBER};
 use super::places::{Place, Source};
-use super::question::{Attribute, SharedQuestion, Test, column};
+use super::question::{Attribute, SharedQuestion, column};
+use super::scope::rows_in_scope;
 use crate::block_index::BLOCK_ROWS;
 use crate::error::LakeError;
 
 /// Rows decided at a time: small, so that a page of common events stops early.
-const BATCH_ROWS: usize = 8_192;
+pub(super) const BATCH_ROWS: usize = 8_192;
 
 /// The newest matching rows of a file, at most `wanted`, newest first.
 ///
@@ -39,18 +40,8 @@ pub(super) async fn newest_places(
         if places.len() == wanted {
             break;
         }
-        if !within_bounds(file, group, question)? {
-            continue;
-        }
-        let selection = match may_hold(file, group, question).await? {
-            Hold::Nowhere => continue,
-            Hold::Anywhere => wanted_pages(file, group, question)?,
-            Hold::Rows(blocks) => Some(match wanted_pages(file, group, question)? {
-                Some(pages) => pages.intersection(&blocks),
-                None => blocks,
-            }),
-        };
-        if selection.as_ref().is_some_and(|rows| !rows.selects_any()) {
+        let selection = rows_to_search(file, group, question).await?;
+        if !selection.selects_any() {
             continue;
         }
         let missing = wanted - places.len();
@@ -65,6 +56,40 @@ pub(super) async fn newest_places(
     Ok(places)
 }
 
+/// The rows of the account and Region that can match as far as the footer and the indexes tell.
+async fn rows_to_search(
+    file: &OpenFile,
+    group: usize,
+    question: &SharedQuestion,
+) -> Result<RowSelection, LakeError> {
+    let nothing = RowSelection::default();
+    let time = Bound::time(question);
+    let attribute = Bound::attribute(question);
+    let [account, region] = Bound::scope(question);
+    let bounds = [Some(account), Some(region), Some(time), attribute];
+    let bounds: Vec<Bound<'_>> = bounds.into_iter().flatten().collect();
+    if !within(file, group, &bounds) {
+        return Ok(nothing);
+    }
+    let held = may_hold(file, group, question).await?;
+    if matches!(held, Hold::Nowhere) {
+        return Ok(nothing);
+    }
+    let mut rows = RowSelection::clone(&*rows_in_scope(file, group, question).await?);
+    // The block index knows better than the pages' bounds which of them hold a text.
+    let bounds = match held {
+        Hold::Rows(_) => &bounds[2..3],
+        _ => &bounds[2..],
+    };
+    if let Some(pages) = pages_within(file, group, bounds) {
+        rows = rows.intersection(&pages);
+    }
+    if let Hold::Rows(blocks) = held {
+        rows = rows.intersection(&blocks);
+    }
+    Ok(rows)
+}
+
 /// A search of one row group.
 struct GroupSearch<'s> {
     file: &'s OpenFile,
@@ -77,7 +102,7 @@ impl GroupSearch<'_> {
     /// Adds the newest matching rows, at most `missing`.
     async fn places(
         &self,
-        selection: Option<RowSelection>,
+        selection: RowSelection,
         mut missing: usize,
         places: &mut Vec<Place>,
     ) -> Result<(), LakeError> {
@@ -89,10 +114,8 @@ impl GroupSearch<'_> {
         )
         .with_row_groups(vec![self.group])
         .with_batch_size(BATCH_ROWS)
-        .with_projection(projection(&file.deciding, &question.columns()));
-        if let Some(selection) = selection {
-            builder = builder.with_row_selection(selection);
-        }
+        .with_row_selection(selection)
+        .with_projection(projection(&file.deciding, &question.columns_in_scope()));
         if let Some(filter) = attribute_filter(&file.deciding, question) {
             builder = builder.with_row_filter(filter);
         }
@@ -105,7 +128,7 @@ impl GroupSearch<'_> {
             else {
                 break;
             };
-            let mask = question.matches(&batch)?;
+            let mask = question.matches_in_scope(&batch)?;
             let times = column(&batch, "eventtime")?.as_primitive::<TimestampMicrosecondType>();
             let sequences = column(&batch, "_sequence")?.as_primitive::<Int64Type>();
             let numbers = column(&batch, ROW_NUMBER)?.as_primitive::<Int64Type>();
@@ -173,7 +196,7 @@ fn selection_of(metadata: &ParquetMetaData, rows: &[usize]) -> (Vec<usize>, RowS
     )
 }
 
-fn projection(file: &ArrowReaderMetadata, columns: &[&str]) -> ProjectionMask {
+pub(super) fn projection(file: &ArrowReaderMetadata, columns: &[&str]) -> ProjectionMask {
     let schema = file.metadata().file_metadata().schema();
     let wanted = schema.get_fields().iter().enumerate();
     let roots = wanted
@@ -185,10 +208,7 @@ fn projection(file: &ArrowReaderMetadata, columns: &[&str]) -> ProjectionMask {
 /// The attribute as a first, cheap decision: rows that fail it are never decoded further. Flags match so
 /// many rows that deciding them with the rest is cheaper.
 fn attribute_filter(file: &ArrowReaderMetadata, question: &SharedQuestion) -> Option<RowFilter> {
-    let attribute: Attribute = question.attribute.clone()?;
-    if !matches!(attribute.test, Test::Text(_) | Test::Contains(_)) {
-        return None;
-    }
+    let attribute: Attribute = question.first_decision()?.clone();
     let mask = projection(file, &[attribute.column]);
     let decide = move |batch: RecordBatch| -> Result<BooleanArray, arrow::error::ArrowError> {
         attribute
@@ -198,32 +218,6 @@ fn attribute_filter(file: &ArrowReaderMetadata, question: &SharedQuestion) -> Op
     Some(RowFilter::new(vec![Box::new(ArrowPredicateFn::new(
         mask, decide,
     ))]))
-}
-
-/// False if statistics prove that no row of the group matches.
-fn within_bounds(
-    file: &OpenFile,
-    group: usize,
-    question: &SharedQuestion,
-) -> Result<bool, LakeError> {
-    let metadata = file.deciding.metadata().row_group(group);
-    let schema = file.fetching.schema();
-    let parquet = file.fetching.parquet_schema();
-    let doing = "reading statistics";
-    for bound in Bound::of(question) {
-        let converter = StatisticsConverter::try_new(bound.column, schema, parquet)
-            .map_err(LakeError::parquet(doing))?;
-        let lowest = converter
-            .row_group_mins([metadata])
-            .map_err(LakeError::parquet(doing))?;
-        let highest = converter
-            .row_group_maxes([metadata])
-            .map_err(LakeError::parquet(doing))?;
-        if !bound.overlaps(&lowest, &highest, 0) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// Where in a row group an attribute's value can be.
@@ -253,13 +247,7 @@ async fn may_hold(
             Hold::Rows(rows_of_blocks(file, group, &blocks))
         });
     }
-    let parquet = file.fetching.parquet_schema();
-    let path = crate::parquet_file::leaf_path(attribute.column);
-    let leaf = parquet
-        .columns()
-        .iter()
-        .position(|known| *known.path() == path);
-    let Some(leaf) = leaf else {
+    let Some(leaf) = file.leaf(attribute.column) else {
         return Ok(Hold::Anywhere);
     };
     let bloom = file.bloom(group, leaf).await?;
@@ -278,128 +266,4 @@ fn rows_of_blocks(file: &OpenFile, group: usize, blocks: &[usize]) -> RowSelecti
         .iter()
         .map(|block| (block * BLOCK_ROWS).min(rows)..((block + 1) * BLOCK_ROWS).min(rows));
     RowSelection::from_consecutive_ranges(ranges, rows)
-}
-
-/// What one column's values must lie between.
-struct Bound<'q> {
-    column: &'static str,
-    range: BoundRange<'q>,
-}
-
-enum BoundRange<'q> {
-    Text(&'q str),
-    Micros(i64, i64),
-}
-
-impl<'q> Bound<'q> {
-    fn of(question: &'q SharedQuestion) -> Vec<Self> {
-        let mut bounds = vec![
-            Self {
-                column: "_account",
-                range: BoundRange::Text(&question.account),
-            },
-            Self {
-                column: "awsregion",
-                range: BoundRange::Text(&question.region),
-            },
-            Self {
-                column: "eventtime",
-                range: BoundRange::Micros(question.start, question.end),
-            },
-        ];
-        if let Some(Attribute {
-            column,
-            test: Test::Text(wanted),
-        }) = &question.attribute
-        {
-            bounds.push(Self {
-                column,
-                range: BoundRange::Text(wanted),
-            });
-        }
-        bounds
-    }
-
-    /// False if statistics number `at` prove that there is no such value. No statistics prove nothing.
-    fn overlaps(
-        &self,
-        lowest: &arrow::array::ArrayRef,
-        highest: &arrow::array::ArrayRef,
-        at: usize,
-    ) -> bool {
-        if lowest.is_null(at) || highest.is_null(at) {
-            return true;
-        }
-        match self.range {
-            BoundRange::Text(wanted) => {
-                let bounds = (
-                    lowest.as_string_opt::<i32>(),
-                    highest.as_string_opt::<i32>(),
-                );
-                let (Some(lowest), Some(highest)) = bounds else {
-                    return true;
-                };
-                lowest.value(at) <= wanted && wanted <= highest.value(at)
-            }
-            BoundRange::Micros(start, end) => {
-                let lowest = lowest.as_primitive_opt::<TimestampMicrosecondType>();
-                let highest = highest.as_primitive_opt::<TimestampMicrosecondType>();
-                let (Some(lowest), Some(highest)) = (lowest, highest) else {
-                    return true;
-                };
-                lowest.value(at) <= end && start <= highest.value(at)
-            }
-        }
-    }
-}
-
-/// The rows of a group that lie in pages which can match, by the page index; none if it has no index.
-fn wanted_pages(
-    file: &OpenFile,
-    group: usize,
-    question: &SharedQuestion,
-) -> Result<Option<RowSelection>, LakeError> {
-    let metadata = file.deciding.metadata();
-    let parquet = file.deciding.parquet_schema();
-    let (Some(columns), Some(offsets)) = (metadata.column_index(), metadata.offset_index()) else {
-        return Ok(None);
-    };
-    let doing = "reading a page index";
-    let rows = usize::try_from(metadata.row_group(group).num_rows()).unwrap_or(0);
-    let mut wanted: Option<RowSelection> = None;
-    for bound in Bound::of(question) {
-        let converter = StatisticsConverter::try_new(bound.column, &file.plain, parquet)
-            .map_err(LakeError::parquet(doing))?;
-        let Some(leaf) = converter.parquet_column_index() else {
-            continue;
-        };
-        let lowest = converter
-            .data_page_mins(columns, offsets, [&group])
-            .map_err(LakeError::parquet(doing))?;
-        let highest = converter
-            .data_page_maxes(columns, offsets, [&group])
-            .map_err(LakeError::parquet(doing))?;
-        let starts: Vec<usize> = offsets[group][leaf]
-            .page_locations()
-            .iter()
-            .filter_map(|page| usize::try_from(page.first_row_index).ok())
-            .collect();
-        if lowest.len() != starts.len() {
-            continue;
-        }
-        let selectors = starts.iter().enumerate().map(|(page, start)| {
-            let end = starts.get(page + 1).copied().unwrap_or(rows);
-            if bound.overlaps(&lowest, &highest, page) {
-                RowSelector::select(end - start)
-            } else {
-                RowSelector::skip(end - start)
-            }
-        });
-        let selection: RowSelection = selectors.collect::<Vec<_>>().into();
-        wanted = Some(match wanted {
-            None => selection,
-            Some(before) => before.intersection(&selection),
-        });
-    }
-    Ok(wanted)
 }

@@ -3,36 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array as _, AsArray as _, RecordBatch};
+use arrow::array::{AsArray as _, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use bytes::Bytes;
 use cairn_model::{EventTime, Sequence};
 
-use super::file_cache::FileCache;
+use super::file_cache::{FileCache, OpenFile};
 use super::file_search;
 use super::places::{NewestPlaces, Place, Source};
-use super::question::{Question, column, insight_detail, text_at};
+use super::question::{Question, column};
+use super::shown::{SHOWN_COLUMNS, event_of_record, event_of_row};
 use super::{LookupCursor, LookupEvent, LookupPage, LookupQuery, LookupSource};
 use crate::error::LakeError;
 use crate::live_file::LiveFile;
 use crate::merge::compare_checksums;
 use crate::objects::Objects;
 use crate::view::ReadView;
-
-/// What the page shows of an event.
-const SHOWN_COLUMNS: [&str; 11] = [
-    "eventid",
-    "eventname",
-    "eventsource",
-    "eventtime",
-    "readonly",
-    "eventjson",
-    "_sequence",
-    "_lookup_user",
-    "_access_key",
-    "_resource_names",
-    "_resource_types",
-];
 
 /// False if the bounds of a file prove that it holds no matching row.
 fn may_hold(file: &LiveFile, question: &Question) -> bool {
@@ -62,7 +48,7 @@ pub(crate) async fn find_page(
     let mut places = newest_places(view, objects, cache, &question, wanted).await?;
     let more = places.len() == wanted;
     places.truncate(query.max_results);
-    let events = fetch(view, objects, cache, query.source, &places).await?;
+    let events = fetch(view, objects, cache, query, &places).await?;
     let next = match places.last() {
         Some(last) if more => Some(cursor_after(view, query, last)?),
         _ => None,
@@ -140,7 +126,7 @@ async fn fetch(
     view: &ReadView,
     objects: &Arc<dyn Objects>,
     cache: &FileCache,
-    source: LookupSource,
+    query: &LookupQuery,
     places: &[Place],
 ) -> Result<Vec<LookupEvent>, LakeError> {
     let mut events: Vec<Option<LookupEvent>> = vec![None; places.len()];
@@ -149,7 +135,8 @@ async fn fetch(
     for (at, place) in places.iter().enumerate() {
         match place.source {
             Source::Hot(batch) => {
-                events[at] = Some(event_of(&view.hot[batch].rows, place.row, source)?);
+                let rows = &view.hot[batch].rows;
+                events[at] = Some(event_of_row(rows, place.row, query.source)?);
             }
             Source::File(file) => by_file.entry(file).or_default().push((place.row, at)),
         }
@@ -157,82 +144,59 @@ async fn fetch(
     for (file, mut rows) in by_file {
         rows.sort_unstable();
         let numbers: Vec<usize> = rows.iter().map(|(row, _)| *row).collect();
-        let key = &view.files[file].key;
         let open = cache.open(objects, &view.files[file]).await?;
-        let mut columns = SHOWN_COLUMNS.to_vec();
-        if open.reader.sums.is_none() {
-            columns.push("eventjsonchecksum");
-        }
-        let batch = file_search::fetch_rows(&open, &numbers, &columns).await?;
-        if open.reader.sums.is_none() {
-            // Evidence is shown as it was stored, or not at all (C5).
-            compare_checksums(key, &batch)?;
-        }
-        if batch.num_rows() != rows.len() {
-            let reason = format!("{} rows instead of {}", batch.num_rows(), rows.len());
-            return Err(LakeError::Damaged {
-                key: key.clone(),
-                reason,
-            });
-        }
-        for (fetched, (_, at)) in rows.into_iter().enumerate() {
-            events[at] = Some(event_of(&batch, fetched, source)?);
+        let fetched = fetch_from_file(&open, &numbers, query).await?;
+        for (event, (_, at)) in fetched.into_iter().zip(rows) {
+            events[at] = Some(event);
         }
     }
     Ok(events.into_iter().flatten().collect())
 }
 
-fn event_of(
-    batch: &RecordBatch,
-    row: usize,
-    source: LookupSource,
-) -> Result<LookupEvent, LakeError> {
-    let text = |name| column(batch, name).map(|values| text_at(values, row));
-    let json = text("eventjson")?.unwrap_or_default();
-    // Insights records tell the analysed call in their details (REC-068).
-    let named = |name, member| match source {
-        LookupSource::Management => text(name),
-        LookupSource::Insight => Ok(insight_detail(Some(&json), member)),
-    };
-    let read_only = column(batch, "readonly")?.as_boolean();
-    let times = column(batch, "eventtime")?.as_primitive::<TimestampMicrosecondType>();
-    let event_time = EventTime::from_micros(times.value(row));
-    Ok(LookupEvent {
-        event_id: text("eventid")?.unwrap_or_default(),
-        event_name: named("eventname", "eventName")?.unwrap_or_default(),
-        event_source: named("eventsource", "eventSource")?.unwrap_or_default(),
-        event_time: event_time.map_err(|e| LakeError::Rows {
-            doing: "reading an event's time",
-            reason: e.to_string(),
-        })?,
-        read_only: read_only.is_valid(row).then(|| read_only.value(row)),
-        user_name: text("_lookup_user")?,
-        access_key_id: text("_access_key")?,
-        resources: resources_of(batch, row)?,
-        json: Bytes::from(json),
-    })
+/// The events of these rows of a file, which are in ascending order.
+async fn fetch_from_file(
+    file: &OpenFile,
+    rows: &[usize],
+    query: &LookupQuery,
+) -> Result<Vec<LookupEvent>, LakeError> {
+    if query.source == LookupSource::Management {
+        let batch = fetch_columns(file, rows, &["eventjson"]).await?;
+        let records = column(&batch, "eventjson")?.as_string::<i32>();
+        let events = records.iter().map(|record| {
+            let record = Bytes::copy_from_slice(record?.as_bytes());
+            event_of_record(&record, query.account)
+        });
+        if let Some(events) = events.collect() {
+            return Ok(events);
+        }
+    }
+    let batch = fetch_columns(file, rows, &SHOWN_COLUMNS).await?;
+    (0..batch.num_rows())
+        .map(|row| event_of_row(&batch, row, query.source))
+        .collect()
 }
 
-fn resources_of(
-    batch: &RecordBatch,
-    row: usize,
-) -> Result<Vec<(Option<String>, String)>, LakeError> {
-    let texts = |name| -> Result<Vec<Option<String>>, LakeError> {
-        let lists = column(batch, name)?.as_list::<i32>();
-        if lists.is_null(row) {
-            return Ok(Vec::new());
-        }
-        let list = lists.value(row);
-        Ok(list
-            .as_string::<i32>()
-            .iter()
-            .map(|text| text.map(str::to_owned))
-            .collect())
-    };
-    let names = texts("_resource_names")?;
-    let types = texts("_resource_types")?;
-    let pairs = types.into_iter().zip(names);
-    Ok(pairs
-        .filter_map(|(kind, name)| name.map(|name| (kind, name)))
-        .collect())
+/// The columns of these rows, whole and as they were stored, or an error (C5).
+async fn fetch_columns(
+    file: &OpenFile,
+    rows: &[usize],
+    columns: &[&str],
+) -> Result<RecordBatch, LakeError> {
+    let key = &file.reader.key;
+    let mut columns = columns.to_vec();
+    if file.reader.sums.is_none() {
+        columns.push("eventjsonchecksum");
+    }
+    let batch = file_search::fetch_rows(file, rows, &columns).await?;
+    if file.reader.sums.is_none() {
+        compare_checksums(key, &batch)?;
+    }
+    if batch.num_rows() != rows.len() {
+        let reason = format!("{} rows instead of {}", batch.num_rows(), rows.len());
+        return Err(LakeError::Damaged {
+            key: key.clone(),
+            reason,
+        });
+    }
+    Ok(batch)
 }

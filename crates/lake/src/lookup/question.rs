@@ -14,14 +14,8 @@ use cairn_model::{EventTime, PartitionId, Sequence};
 use super::{LookupKey, LookupQuery, LookupSource};
 use crate::error::LakeError;
 
-/// The columns that decide whether a row is wanted, whatever the attribute.
-pub(super) const KEY_COLUMNS: [&str; 5] = [
-    "_account",
-    "awsregion",
-    "eventtime",
-    "_partition",
-    "_sequence",
-];
+/// The columns that say whose event it is and where it happened.
+pub(super) const SCOPE_COLUMNS: [&str; 2] = ["_account", "awsregion"];
 
 /// A lookup's conditions, ready to be applied to batches.
 #[derive(Clone, Debug)]
@@ -101,23 +95,54 @@ impl Question {
         }
     }
 
-    /// Every column that deciding needs.
-    pub(super) fn columns(&self) -> Vec<&'static str> {
-        let attribute = self.attribute.as_ref().map(|attribute| attribute.column);
-        KEY_COLUMNS.iter().copied().chain(attribute).collect()
+    /// The attribute, if rows are decided by it before anything else is read of them. Flags match so many
+    /// rows that deciding them with the rest is cheaper.
+    pub(super) fn first_decision(&self) -> Option<&Attribute> {
+        let attribute = self.attribute.as_ref()?;
+        attribute.sought_text().map(|_| attribute)
     }
 
-    /// Which rows match. The batch has at least [`Question::columns`].
+    /// Every column that deciding needs once the first decision is made, of rows in scope.
+    pub(super) fn columns_in_scope(&self) -> Vec<&'static str> {
+        let mut columns = vec!["eventtime", "_sequence"];
+        if !self.position.is_empty() {
+            columns.push("_partition");
+        }
+        if self.first_decision().is_none() {
+            columns.extend(self.attribute.iter().map(|attribute| attribute.column));
+        }
+        columns
+    }
+
+    /// Which rows match. The batch has all columns.
     pub(super) fn matches(&self, batch: &RecordBatch) -> Result<BooleanArray, LakeError> {
-        let account = equals(column(batch, "_account")?, &self.account)?;
-        let region = equals(column(batch, "awsregion")?, &self.region)?;
-        let mut mask = and(&account, &region)?;
+        let mut mask = self.in_scope(batch)?;
         if mask.true_count() == 0 {
             return Ok(mask);
         }
+        mask = and(&mask, &self.matches_in_scope(batch)?)?;
+        match self.first_decision() {
+            Some(attribute) if mask.true_count() > 0 => and(&mask, &attribute.matches(batch)?),
+            _ => Ok(mask),
+        }
+    }
+
+    /// Which rows are of the account and Region. The batch has at least [`SCOPE_COLUMNS`].
+    pub(super) fn in_scope(&self, batch: &RecordBatch) -> Result<BooleanArray, LakeError> {
+        let [account, region] = SCOPE_COLUMNS;
+        let account = equals(column(batch, account)?, &self.account)?;
+        let region = equals(column(batch, region)?, &self.region)?;
+        and(&account, &region)
+    }
+
+    /// Which rows match of those that are in scope and passed the first decision. The batch has at least
+    /// [`Question::columns_in_scope`].
+    pub(super) fn matches_in_scope(&self, batch: &RecordBatch) -> Result<BooleanArray, LakeError> {
         let time = column(batch, "eventtime")?;
-        mask = and(&mask, &compare(cmp::gt_eq(time, &micros(self.start)))?)?;
-        mask = and(&mask, &compare(cmp::lt_eq(time, &micros(self.end)))?)?;
+        let mut mask = and(
+            &compare(cmp::gt_eq(time, &micros(self.start)))?,
+            &compare(cmp::lt_eq(time, &micros(self.end)))?,
+        )?;
         if let Some((after_time, after_sequence)) = self.after {
             let sequence = column(batch, "_sequence")?;
             let older = compare(cmp::lt(time, &micros(after_time)))?;
@@ -128,7 +153,9 @@ impl Question {
             mask = and(&mask, &self.before_position(batch)?)?;
         }
         match &self.attribute {
-            Some(attribute) if mask.true_count() > 0 => and(&mask, &attribute.matches(batch)?),
+            Some(attribute) if self.first_decision().is_none() && mask.true_count() > 0 => {
+                and(&mask, &attribute.matches(batch)?)
+            }
             _ => Ok(mask),
         }
     }

@@ -21,6 +21,7 @@ mod formats;
 mod journey;
 mod large;
 mod lookup;
+mod lookup_shown;
 mod public_formats;
 mod results;
 mod stage;
