@@ -5,7 +5,9 @@ mod answer;
 mod body;
 mod connections;
 mod head;
+mod large_answer;
 mod listener;
+mod socket;
 mod tls;
 
 pub(crate) use answer::Answer;

@@ -116,7 +116,7 @@ pub const SETTINGS: &[Setting] = &[
         "File with the key that encrypts secrets at rest. Default `DATA_DIR/master.key`, which protects nothing from whoever can read DATA_DIR."),
 
     row("http", "connections_max", Kind::Count(1, 100_000), "4096",
-        "Open connections on each listener; further ones wait in the system's queue."),
+        "Open connections on each listener. At the limit the one that has been idle longest makes room for the next; those that are being answered go on, and further ones wait."),
     row("http", "header_bytes_max", Kind::Size(8 * KIB, MIB), "64KiB",
         "Request line and headers of one request."),
     row("http", "header_count_max", Kind::Count(10, 1_000), "100",

@@ -1,5 +1,6 @@
 //! Who is connected. At the limit, the connection that has waited longest without a request makes room,
-//! so that idle connections cannot keep others out.
+//! so that idle connections cannot keep others out. One that is being answered keeps its place until
+//! the answer has gone out whole, or its client takes nothing for the idle time.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -41,6 +42,8 @@ pub(super) struct ConnectionPlace {
     connections: Arc<Connections>,
     eviction: Arc<Eviction>,
     clock: Arc<dyn Clock>,
+    /// The end of a large answer has been made, but may not have reached the socket yet.
+    has_tail: AtomicBool,
     // Held for a few instructions, never across an await.
     state: Mutex<PlaceState>,
 }
@@ -48,8 +51,12 @@ pub(super) struct ConnectionPlace {
 #[derive(Debug)]
 struct PlaceState {
     connected: bool,
-    active: usize,
+    /// Requests that are being worked on.
+    handling: usize,
+    /// Large answers of which the client takes piece by piece.
+    sending: usize,
     idle_tick: Option<u64>,
+    /// The last moment at which something was worked on or an answer moved on.
     idle_since: Duration,
 }
 
@@ -73,9 +80,11 @@ impl Connections {
             connections: Arc::clone(self),
             eviction: Arc::default(),
             clock: Arc::clone(clock),
+            has_tail: AtomicBool::new(false),
             state: Mutex::new(PlaceState {
                 connected: false,
-                active: 0,
+                handling: 0,
+                sending: 0,
                 idle_tick: None,
                 idle_since: clock.monotonic(),
             }),
@@ -125,10 +134,8 @@ impl ConnectionPlace {
     /// A request begins; the connection is not idle until the guard is dropped.
     pub(super) fn begin_request(self: &Arc<Self>) -> ActiveRequest {
         let mut state = self.lock();
-        state.active += 1;
-        if let Some(tick) = state.idle_tick.take() {
-            self.connections.idle().by_tick.remove(&tick);
-        }
+        state.handling += 1;
+        self.leave_idle(&mut state);
         drop(state);
         ActiveRequest {
             place: Arc::clone(self),
@@ -136,17 +143,28 @@ impl ConnectionPlace {
         }
     }
 
-    /// The client took a part of an answer: the connection is in use although no request is being
-    /// worked on.
-    pub(super) fn progressed(&self) {
+    /// A large answer begins to go out; the connection is not idle until the guard is dropped and the
+    /// socket has been flushed.
+    pub(super) fn begin_answer(self: &Arc<Self>) -> AnswerOnItsWay {
         let mut state = self.lock();
-        if state.active > 0 {
-            return;
+        state.sending += 1;
+        self.leave_idle(&mut state);
+        drop(state);
+        AnswerOnItsWay(Arc::clone(self))
+    }
+
+    /// Bytes went to the socket. While the end of a large answer goes out, that is progress.
+    pub(super) fn wrote(&self) {
+        if self.has_tail.load(Ordering::Acquire) {
+            self.lock().idle_since = self.clock.monotonic();
         }
-        if let Some(tick) = state.idle_tick.take() {
-            self.connections.idle().by_tick.remove(&tick);
+    }
+
+    /// Everything that was handed to the connection is in the socket.
+    pub(super) fn flushed(&self) {
+        if self.has_tail.swap(false, Ordering::AcqRel) {
+            self.settle_idle(&mut self.lock());
         }
-        self.become_idle(&mut state);
     }
 
     /// Completes when the connection must make room for another. One that has begun a request since it was
@@ -154,7 +172,7 @@ impl ConnectionPlace {
     pub(super) async fn evicted(&self) {
         loop {
             self.eviction.wanted.notified().await;
-            if self.lock().active == 0 {
+            if !self.is_in_use(&self.lock()) {
                 return;
             }
             self.connections.settle(&self.eviction);
@@ -165,10 +183,28 @@ impl ConnectionPlace {
     /// How long no request has been in progress and no answer has moved on.
     pub(super) fn idle_for(&self) -> Duration {
         let state = self.lock();
-        if state.active > 0 {
+        if state.handling > 0 {
             return Duration::ZERO;
         }
         self.clock.monotonic().saturating_sub(state.idle_since)
+    }
+
+    fn is_in_use(&self, state: &PlaceState) -> bool {
+        state.handling > 0 || state.sending > 0 || self.has_tail.load(Ordering::Acquire)
+    }
+
+    fn leave_idle(&self, state: &mut PlaceState) {
+        if let Some(tick) = state.idle_tick.take() {
+            self.connections.idle().by_tick.remove(&tick);
+        }
+    }
+
+    /// Something has ended: the connection is idle if nothing else goes on.
+    fn settle_idle(&self, state: &mut PlaceState) {
+        state.idle_since = self.clock.monotonic();
+        if !self.is_in_use(state) && state.idle_tick.is_none() {
+            self.become_idle(state);
+        }
     }
 
     fn become_idle(&self, state: &mut PlaceState) {
@@ -215,16 +251,36 @@ impl ActiveRequest {
             return;
         }
         let mut state = self.place.lock();
-        state.active -= 1;
-        if state.active == 0 {
-            self.place.become_idle(&mut state);
-        }
+        state.handling -= 1;
+        self.place.settle_idle(&mut state);
     }
 }
 
 impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.over();
+    }
+}
+
+/// A large answer that goes out piece by piece.
+#[derive(Debug)]
+pub(super) struct AnswerOnItsWay(Arc<ConnectionPlace>);
+
+impl AnswerOnItsWay {
+    /// The connection took a piece of it, because the client has taken those before.
+    pub(super) fn progressed(&self) {
+        self.0.lock().idle_since = self.0.clock.monotonic();
+    }
+}
+
+impl Drop for AnswerOnItsWay {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.sending -= 1;
+        if state.sending == 0 {
+            self.0.has_tail.store(true, Ordering::Release);
+        }
+        self.0.settle_idle(&mut state);
     }
 }
 

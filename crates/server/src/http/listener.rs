@@ -8,10 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cairn_platform::Clock;
-use http::header::CONTENT_LENGTH;
 use http::{Request, Response, StatusCode};
-use http_body::Body as _;
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -23,7 +20,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::connections::{Activity, ConnectionPlace, Connections};
-use super::{Answer, ConnectionFacts, ResponseBody, tls};
+use super::socket::Socket;
+use super::{Answer, ConnectionFacts, ResponseBody, large_answer, tls};
 use crate::config::{HttpConfig, TlsConfig};
 use crate::error::StartError;
 
@@ -31,9 +29,6 @@ use crate::error::StartError;
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// Time for a connection that is being closed to say goodbye.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
-/// Answers larger than this count as progress of the connection piece by piece, as the client takes
-/// them; smaller ones fit into the buffers between.
-const LARGE_ANSWER_BYTES: u64 = 64 << 10;
 
 /// Gives the answer to each request.
 #[async_trait]
@@ -123,6 +118,19 @@ impl Listener {
             stop: stop.clone(),
         };
         loop {
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                _ = stop.wait_for(|stop| *stop) => break,
+            };
+            let (stream, peer) = match accepted {
+                Ok(connection) => connection,
+                Err(error) => {
+                    tracing::warn!(error = %error, "a connection could not be accepted");
+                    self.clock.sleep(ACCEPT_RETRY).await;
+                    continue;
+                }
+            };
+            // Only now is there someone for whom another may have to leave.
             let admitted = self
                 .connections
                 .admit(self.limits.connections_max, &self.clock);
@@ -130,21 +138,8 @@ impl Listener {
                 place = admitted => place,
                 _ = stop.wait_for(|stop| *stop) => break,
             };
-            let accepted = tokio::select! {
-                accepted = self.socket.accept() => accepted,
-                _ = stop.wait_for(|stop| *stop) => break,
-            };
-            match accepted {
-                Ok((stream, peer)) => {
-                    place.connect();
-                    tracker.spawn(service.clone().serve(stream, peer, place));
-                }
-                Err(error) => {
-                    tracing::warn!(error = %error, "a connection could not be accepted");
-                    drop(place);
-                    self.clock.sleep(ACCEPT_RETRY).await;
-                }
-            }
+            place.connect();
+            tracker.spawn(service.clone().serve(stream, peer, place));
         }
         drop(self.socket);
         tracker.close();
@@ -167,6 +162,7 @@ impl ConnectionService {
     async fn serve(self, stream: TcpStream, peer: SocketAddr, place: Arc<ConnectionPlace>) {
         // Answers are written whole; waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
+        let stream = Socket::new(stream, Arc::clone(&place));
         let Some((acceptor, timeout)) = self.tls.clone() else {
             let facts = ConnectionFacts { peer, tls: None };
             return self.serve_http(stream, facts, place).await;
@@ -208,8 +204,9 @@ impl ConnectionService {
                 } else {
                     handler.handle(&facts, request).await
                 };
+                let response = large_answer::watched(response, &place);
                 drop(active);
-                Ok::<_, Infallible>(watched(response, place))
+                Ok::<_, Infallible>(response)
             }
         });
         let connection = self
@@ -253,30 +250,6 @@ fn too_many_headers(request: &Request<Incoming>) -> Response<ResponseBody> {
     Answer::text(status, "the request has too many headers\n")
         .and_close()
         .into_plain_response(is_http1)
-}
-
-/// The answer, each piece of which tells that the connection is in use: a long download is not idle, a
-/// client that stops reading is.
-fn watched(
-    mut response: Response<ResponseBody>,
-    place: Arc<ConnectionPlace>,
-) -> Response<ResponseBody> {
-    let length = response.body().size_hint().exact();
-    if length.is_some_and(|bytes| bytes <= LARGE_ANSWER_BYTES) {
-        return response;
-    }
-    // A body that is watched does not tell its length any more.
-    if let Some(bytes) = length {
-        let headers = response.headers_mut();
-        headers.entry(CONTENT_LENGTH).or_insert(bytes.into());
-    }
-    response.map(|body| {
-        let watched = body.map_frame(move |frame| {
-            place.progressed();
-            frame
-        });
-        watched.boxed_unsync()
-    })
 }
 
 fn protocol(limits: &HttpConfig) -> auto::Builder<TokioExecutor> {
