@@ -140,6 +140,14 @@ impl Principal {
         }
     }
 
+    /// The ID that stays the same whatever a session calls itself: for a session of a role the role's.
+    pub fn stable_id(&self) -> String {
+        match self {
+            Self::RoleSession(session) => session.role_id.clone(),
+            _ => self.principal_id(),
+        }
+    }
+
     /// `userIdentity.type` of records.
     pub fn identity_type(&self) -> &'static str {
         match self {

@@ -19,7 +19,7 @@ pub use canonical::{
 };
 pub use error::{AuthenticationError, AuthenticationErrorKind, RequestPart};
 pub use parse::{DeclaredPayload, SignedRequest, parse};
-pub use request::RequestParts;
+pub use request::{RequestParts, without_signature};
 pub use rules::{PathRule, ServiceRules};
 pub use sign::{Credentials, SigningRequest, presign, sign};
 pub use signature::{Scope, SigningKey, string_to_sign};

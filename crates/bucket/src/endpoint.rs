@@ -1,14 +1,17 @@
 //! The endpoint as an HTTP service: one authentication before anything is routed, then S3's protocol,
 //! then the gatekeeper's note of what came of it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 
+use cairn_access::sigv4;
+use futures::FutureExt as _;
 use http::{HeaderName, Method, Request, Response, header};
 use http_body::Body as _;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{Body, HttpError, S3Error, s3_error};
+use s3s::{Body, HttpError, S3Error, S3ErrorCode, s3_error};
 
-use crate::gatekeeper::{Caller, Gatekeeper, Outcome, RequestHead};
+use crate::gatekeeper::{Caller, Denied, Gatekeeper, Outcome, RequestHead};
 use crate::operation::Access;
 use crate::read_only::{ReadOnlyBucket, denied};
 use crate::stored_objects::StoredObjects;
@@ -65,6 +68,7 @@ impl ReadOnlyEndpoint {
             caller,
             admitted: OnceLock::new(),
         });
+        let mut defect = None;
         let response = if matches!(method, Method::GET | Method::HEAD) {
             // Verified above. The protocol layer has no keys, so it must not try to verify again.
             for signing in [header::AUTHORIZATION, SECURITY_TOKEN] {
@@ -72,19 +76,46 @@ impl ReadOnlyEndpoint {
             }
             parts.uri = without_signature(&parts.uri);
             parts.extensions.insert(Arc::clone(&visit));
-            self.service.call(Request::from_parts(parts, body)).await?
+            let answered = self.service.call(Request::from_parts(parts, body));
+            // Whoever asked is known, so that they asked is told even if the answer fails.
+            match AssertUnwindSafe(answered).catch_unwind().await {
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) => {
+                    defect = Some(format!("no answer: {error:?}"));
+                    answer(internal_error())?
+                }
+                Err(_) => {
+                    defect = Some("a panic".to_owned());
+                    answer(internal_error())?
+                }
+            }
         } else {
             answer(s3_error!(MethodNotAllowed, "This bucket is read-only"))?
         };
         // What S3's router made of the request, if it came that far, is what happened.
         let access = visit.admitted.get().or(asked.as_ref());
-        let outcome = outcome(&method, &response);
+        let mut outcome = outcome(&method, &response);
+        outcome.defect = defect;
         let noted = self.gatekeeper.witness(&visit.caller, access, &outcome);
         match noted.await {
             Ok(()) => Ok(response),
             Err(reason) => answer(denied(&reason)),
         }
     }
+}
+
+/// The answer to a request that is refused before it comes to the endpoint.
+pub fn refusal(reason: &Denied) -> Response<Body> {
+    answer(denied(reason)).unwrap_or_else(|_| {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    })
+}
+
+fn internal_error() -> S3Error {
+    let message = "We encountered an internal error. Please try again.";
+    S3Error::with_message(S3ErrorCode::InternalError, message)
 }
 
 /// What the endpoint and the protocol layer tell each other about a request.
@@ -116,6 +147,7 @@ fn outcome(method: &Method, response: &Response<Body>) -> Outcome {
         status: status.as_u16(),
         error,
         body_bytes,
+        defect: None,
     }
 }
 
@@ -147,20 +179,11 @@ fn without_signature(uri: &http::Uri) -> http::Uri {
     let Some(query) = uri.query() else {
         return uri.clone();
     };
-    let is_signature = |pair: &&str| {
-        let name = pair.split('=').next().unwrap_or_default();
-        name.get(..6)
-            .is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"))
-    };
-    let kept: Vec<&str> = query
-        .split('&')
-        .filter(|pair| !is_signature(pair))
-        .collect();
-    let path = uri.path();
-    let target = if kept.is_empty() {
+    let (path, query) = (uri.path(), sigv4::without_signature(query));
+    let target = if query.is_empty() {
         path.to_owned()
     } else {
-        format!("{path}?{}", kept.join("&"))
+        format!("{path}?{query}")
     };
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = target.parse().ok();

@@ -65,6 +65,8 @@ pub struct Outcome {
     pub error: Option<(String, String)>,
     /// Bytes of the answer's body, as announced to the client.
     pub body_bytes: u64,
+    /// What broke in the endpoint itself, for the log.
+    pub defect: Option<String>,
 }
 
 /// Authenticates, authorizes and witnesses requests to the endpoint.

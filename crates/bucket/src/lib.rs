@@ -10,7 +10,7 @@ mod operation;
 mod read_only;
 mod stored_objects;
 
-pub use endpoint::ReadOnlyEndpoint;
+pub use endpoint::{ReadOnlyEndpoint, refusal};
 pub use gatekeeper::{Caller, Denied, Gatekeeper, Outcome, RequestHead};
 pub use operation::{Access, Operation, Plane};
 pub use s3s::Body;

@@ -17,13 +17,14 @@ use cairn_bucket::{
 };
 use cairn_eventlog::AppendError;
 use cairn_model::{AccountId, Region};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::authenticate::{self, NotAuthenticated};
 use crate::authorize::{Grants, Question};
-use crate::http::{Answer, ConnectionFacts, Handler, ResponseBody, check_head};
+use crate::http::{ConnectionFacts, Handler, HeadRefusal, ResponseBody, check_head};
 use crate::metrics::CallLabels;
 use crate::pipeline::{Call, Server, recording};
 use crate::query_protocol::Caller;
@@ -51,6 +52,15 @@ struct Arrival {
     extended_id: String,
 }
 
+/// By which a client and we speak of one request.
+#[derive(Clone, Debug)]
+struct RequestIds {
+    /// S3's own form: sixteen capitals and digits.
+    request: String,
+    /// What S3 sends as `x-amz-id-2`.
+    extended: String,
+}
+
 /// An authenticated request.
 #[derive(Debug)]
 struct Visitor {
@@ -71,8 +81,9 @@ impl Gatekeeper for BucketGate {
             .verify_bodyless(&call.parts())
             .await;
         let (caller, region) = verified.map_err(|error| self.not_authenticated(call, &error))?;
+        self.server.believe(call);
         let rate = &self.server.bucket_rate;
-        if !rate.admit(caller.principal.principal_id()) {
+        if !rate.admit(caller.principal.stable_id()) {
             self.server.metrics.not_admitted("rate");
             self.answered(call, "unknown", "SlowDown");
             return Err(Denied {
@@ -123,6 +134,10 @@ impl Gatekeeper for BucketGate {
     ) -> Result<(), Denied> {
         let visitor: &Visitor = caller.facts().ok_or_else(access_denied)?;
         let call = &visitor.arrival.call;
+        if let Some(defect) = &outcome.defect {
+            self.server.metrics.panics.inc();
+            tracing::error!(request.id = call.request_id, defect, "an s3 request failed");
+        }
         let error = outcome.error.as_ref();
         let code = error.map_or("ok", |(code, _)| known_code(code));
         let Some(access) = access else {
@@ -280,14 +295,16 @@ impl Handler for BucketHandler {
     ) -> Response<ResponseBody> {
         let (mut head, _) = request.into_parts();
         let is_http1 = head.version < http::Version::HTTP_2;
-        let refused = |status, line| Answer::text(status, line).and_close();
-        if check_head(&head).is_err() {
-            let answer = refused(
-                StatusCode::BAD_REQUEST,
-                "the request's head is not acceptable\n",
-            );
-            return answer.into_plain_response(is_http1);
+        let server = &self.server;
+        let ids = self.new_ids();
+        if let Err(refusal) = check_head(&head, server.config.http.header_count_max) {
+            return ids.refuse(is_http1, refused_head(refusal));
         }
+        let Ok(room) = server.bodies.take_head(connection.peer.ip(), &head) else {
+            server.metrics.not_admitted("no-memory");
+            let message = "Too many requests are in progress. Please try again.";
+            return ids.refuse(is_http1, refusal("SlowDown", message));
+        };
         if let (Some(authority), false) = (
             head.uri.authority().cloned(),
             head.headers.contains_key(http::header::HOST),
@@ -295,42 +312,43 @@ impl Handler for BucketHandler {
         {
             head.headers.insert(http::header::HOST, host);
         }
-        let server = &self.server;
-        let arrival = Arc::new(self.arrival(connection, &head));
-        head.extensions.insert(Arc::clone(&arrival));
+        head.extensions
+            .insert(self.arrival(connection, &head, ids.clone()));
         // The bucket is read-only, so no request needs its body.
         let request = Request::from_parts(head, cairn_bucket::Body::empty());
         // A task of its own: a client that hangs up must not keep its attempt out of the record.
         let endpoint = self.endpoint.clone();
-        let work = async move { endpoint.call(request).await };
-        let mut response = match server.calls.spawn(work).await {
-            Ok(Ok(response)) => {
-                let sent = server.metrics.bucket_bytes.clone();
-                response.map(|body| {
-                    let counted = body.map_frame(move |frame| {
-                        let bytes = frame.data_ref().map_or(0, bytes::Bytes::len);
-                        sent.inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
-                        frame
-                    });
-                    counted.map_err(Into::into).boxed_unsync()
-                })
-            }
+        let work = async move {
+            let answer = endpoint.call(request).await;
+            drop(room);
+            answer
+        };
+        let response = match server.calls.spawn(work).await {
+            Ok(Ok(response)) => response.map(|body| self.counted(body)),
             Ok(Err(error)) => {
-                tracing::warn!(?error, "an s3 answer could not be made");
-                refused(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
-                    .into_plain_response(is_http1)
+                tracing::error!(
+                    request.id = ids.request,
+                    ?error,
+                    "an s3 answer could not be made"
+                );
+                return ids.refuse(is_http1, internal_error());
             }
             Err(_) => {
                 server.metrics.panics.inc();
-                let id = &arrival.call.request_id;
-                tracing::error!(request.id = id, "a handler panicked");
-                refused(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
-                    .into_plain_response(is_http1)
+                tracing::error!(request.id = ids.request, "a handler panicked");
+                return ids.refuse(is_http1, internal_error());
             }
         };
+        ids.marked(response)
+    }
+}
+
+impl RequestIds {
+    /// The answer, with the IDs by which a caller can quote it.
+    fn marked(&self, mut response: Response<ResponseBody>) -> Response<ResponseBody> {
         let ids = [
-            ("x-amz-request-id", &arrival.call.request_id),
-            ("x-amz-id-2", &arrival.extended_id),
+            ("x-amz-request-id", &self.request),
+            ("x-amz-id-2", &self.extended),
         ];
         for (name, id) in ids {
             let value = HeaderValue::from_str(id).expect("a UUID and Base64 are plain text");
@@ -338,25 +356,81 @@ impl Handler for BucketHandler {
         }
         response
     }
+
+    /// The answer, after which the connection is closed.
+    fn refuse(
+        &self,
+        is_http1: bool,
+        mut response: Response<ResponseBody>,
+    ) -> Response<ResponseBody> {
+        if is_http1 {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        self.marked(response)
+    }
+}
+
+fn refused_head(reason: HeadRefusal) -> Response<ResponseBody> {
+    let code = match reason {
+        HeadRefusal::Ambiguous(_) => "InvalidRequest",
+        HeadRefusal::TooManyHeaders => "RequestHeaderSectionTooLarge",
+    };
+    let mut response = refusal(code, reason.message());
+    *response.status_mut() = reason.status();
+    response
+}
+
+fn internal_error() -> Response<ResponseBody> {
+    refusal(
+        "InternalError",
+        "We encountered an internal error. Please try again.",
+    )
+}
+
+fn refusal(code: &'static str, message: &str) -> Response<ResponseBody> {
+    let reason = Denied {
+        code,
+        message: message.to_owned(),
+    };
+    cairn_bucket::refusal(&reason).map(|body| body.map_err(Into::into).boxed_unsync())
 }
 
 impl BucketHandler {
-    fn arrival(&self, connection: &ConnectionFacts, head: &http::request::Parts) -> Arrival {
-        let server = &self.server;
+    fn new_ids(&self) -> RequestIds {
+        let entropy = &self.server.world.entropy;
         let mut number = [0; 8];
-        server.world.entropy.fill(&mut number);
-        let moment = (
-            // S3's own form: sixteen capitals and digits.
-            format!("{:016X}", u64::from_be_bytes(number)),
-            server.clock.monotonic(),
-            server.clock.now_ms(),
-        );
+        entropy.fill(&mut number);
         let mut random = [0; EXTENDED_ID_BYTES];
-        server.world.entropy.fill(&mut random);
-        let proxies = &server.config.http.trusted_proxies;
-        Arrival {
-            call: Call::new(head, connection, proxies, moment),
-            extended_id: STANDARD.encode(random),
+        entropy.fill(&mut random);
+        RequestIds {
+            request: format!("{:016X}", u64::from_be_bytes(number)),
+            extended: STANDARD.encode(random),
         }
+    }
+
+    fn arrival(
+        &self,
+        connection: &ConnectionFacts,
+        head: &http::request::Parts,
+        ids: RequestIds,
+    ) -> Arc<Arrival> {
+        let server = &self.server;
+        let now = (server.clock.monotonic(), server.clock.now_ms());
+        let proxies = &server.config.http.trusted_proxies;
+        Arc::new(Arrival {
+            call: Call::new(head, connection, proxies, (ids.request, now.0, now.1)),
+            extended_id: ids.extended,
+        })
+    }
+
+    fn counted(&self, body: cairn_bucket::Body) -> ResponseBody {
+        let sent = self.server.metrics.bucket_bytes.clone();
+        let counted = body.map_frame(move |frame| {
+            let bytes = frame.data_ref().map_or(0, bytes::Bytes::len);
+            sent.inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
+            frame
+        });
+        counted.map_err(Into::into).boxed_unsync()
     }
 }

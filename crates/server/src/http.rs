@@ -4,6 +4,7 @@
 mod answer;
 mod body;
 mod connections;
+mod form;
 mod head;
 mod large_answer;
 mod listener;
@@ -11,8 +12,9 @@ mod socket;
 mod tls;
 
 pub(crate) use answer::Answer;
-pub(crate) use body::{BodyBudget, BodyError, BodyLimits, HeldBody, UnreadBody};
-pub(crate) use head::{check_head, client_host, header_values};
+pub(crate) use body::{BodyBudget, BodyError, BodyLimits, HeldBody, Room, UnreadBody};
+pub(crate) use form::decoded_pairs;
+pub(crate) use head::{HeadRefusal, check_head, client_host, header_values};
 pub(crate) use listener::{Handler, Listener};
 pub(crate) use tls::TlsFacts;
 

@@ -442,7 +442,11 @@ impl Parts {
             authenticator: Arc::new(Authenticator::new(Arc::clone(&world), regions)),
             authorizer: Arc::new(Authorizer::new(Arc::clone(&world.catalog))),
             operations: Box::new(Operations { lookup_events }),
-            bodies: BodyBudget::new(config.http.in_flight_bytes_max, largest_request),
+            bodies: BodyBudget::new(
+                config.http.in_flight_bytes_max,
+                largest_request,
+                Arc::clone(&clock),
+            ),
             waiting_room: Arc::default(),
             parsing: Arc::new(Semaphore::new(config.ingest.parallel_batches_max)),
             api_rate: RateLimit::new(config.api, Arc::clone(&clock)),

@@ -34,8 +34,8 @@ use crate::config::Config;
 use crate::doors::admission::RateLimit;
 use crate::doors::{Doors, Outbox, WaitingRoom};
 use crate::http::{
-    Answer, BodyBudget, BodyError, BodyLimits, ConnectionFacts, Handler, HeldBody, ResponseBody,
-    UnreadBody, check_head,
+    Answer, BodyBudget, BodyError, BodyLimits, ConnectionFacts, Handler, HeadRefusal, HeldBody,
+    ResponseBody, Room, UnreadBody, check_head,
 };
 use crate::metrics::{CallLabels, Metrics, signed};
 use crate::operations::Dispatch;
@@ -45,6 +45,9 @@ use crate::query_protocol::{Caller, World, error_xml};
 const EVENTS_PATH: &str = "/events";
 /// What a client should wait before it tries again, in seconds.
 const RETRY_AFTER_S: u32 = 1;
+
+/// What a caller learns for whose request there is no room in memory.
+const NO_ROOM: &str = "Too many requests are in progress. Try again later.";
 
 /// How old an answer about readiness may be.
 const CATALOG_CHECK_INTERVAL: Duration = Duration::from_millis(250);
@@ -106,69 +109,84 @@ impl Handler for Pipeline {
         let body = UnreadBody::new(&mut head, body);
         let is_http1 = head.version < http::Version::HTTP_2;
         let request_id = server.doors.new_id();
+        let origin = Origin {
+            protocol: call::protocol_of(&head),
+            request_id: &request_id,
+        };
+        if let Err(refusal) = check_head(&head, server.config.http.header_count_max) {
+            let answer = origin.refused_head(refusal);
+            return answer.and_close().into_response(&request_id, is_http1);
+        }
+        let Ok(room) = server.bodies.take_head(connection.peer.ip(), &head) else {
+            server.metrics.not_admitted("no-memory");
+            let answer = origin.failure(&ApiError::new(ErrorCode::ServiceUnavailable, NO_ROOM));
+            return answer.and_close().into_response(&request_id, is_http1);
+        };
         let moment = (
             request_id.clone(),
             server.clock.monotonic(),
             server.clock.now_ms(),
         );
-        if let Err(reason) = check_head(&head) {
-            let body = Bytes::from(format!("{reason}\n"));
-            let answer = Answer::new(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", body);
-            return answer.and_close().into_response(&request_id, is_http1);
-        }
-        let Ok(room) = server.bodies.take_head(connection.peer.ip(), &head) else {
-            server.metrics.not_admitted("no-memory");
-            let line = "too many requests are in progress\n";
-            let mut answer = Answer::text(StatusCode::SERVICE_UNAVAILABLE, line).and_close();
-            answer.retry_after = Some(RETRY_AFTER_S);
-            return answer.into_response(&request_id, is_http1);
-        };
         let proxies = &server.config.http.trusted_proxies;
-        let call = Arc::new(Call::new(&head, connection, proxies, moment));
+        let call = Call::new(&head, connection, proxies, moment);
+        drop(head);
         // A task of its own: a client that hangs up in the middle of a mutation must not stop it
         // between its commit and its record (R21).
         let work = {
-            let (server, call) = (Arc::clone(server), Arc::clone(&call));
-            async move {
-                let answer = server.answer(&head.method, &call, body).await;
-                drop(room);
-                answer
-            }
+            let server = Arc::clone(server);
+            async move { server.answer(call, body, room).await }
         };
         let answer = server.calls.spawn(work).await.unwrap_or_else(|_| {
             // The panic's own text went to standard error; this ties it to the request.
             server.metrics.panics.inc();
             tracing::error!(request.id = request_id, "a handler panicked");
-            failure(&call, &ApiError::internal_failure())
+            origin.failure(&ApiError::internal_failure())
         });
         answer.into_response(&request_id, is_http1)
     }
 }
 
 impl Server {
-    async fn answer(
-        self: &Arc<Self>,
-        method: &http::Method,
-        call: &Call,
-        body: UnreadBody,
-    ) -> Answer {
-        if let Some(answer) = open_routes::answer(self, method, call).await {
+    /// `room` is that of the call's head.
+    async fn answer(self: &Arc<Self>, call: Call, body: UnreadBody, room: Room) -> Answer {
+        if let Some(answer) = open_routes::answer(self, &call).await {
             return answer;
         }
-        let claim = match self.authenticator.claim(call).await {
-            Ok(claim) => claim,
-            Err(error) => {
-                body.discard(&*self.clock).await;
-                return self.not_authenticated(call, &error);
+        let refusal = match self.authenticator.claim(&call).await {
+            Ok(claim) => {
+                let bytes_max = self.body_bytes_max(&call, claim.service);
+                let declared = body.declared_bytes();
+                if declared.is_none_or(|length| length <= bytes_max) {
+                    return self.answer_claim(&call, claim, body, bytes_max).await;
+                }
+                let error = body_failure(BodyError::TooLarge);
+                query_failure(&call, claim.service, &error).and_close()
             }
+            Err(error) => self.not_authenticated(&call, &error),
         };
-        let (service, region) = (claim.service, claim.region.clone());
-        let bytes_max = match service {
+        // What is thrown away may take seconds to come; nothing of the call is held meanwhile.
+        drop((call, room));
+        body.discard(&*self.clock).await;
+        refusal
+    }
+
+    fn body_bytes_max(&self, call: &Call, service: CalledService) -> usize {
+        match service {
             CalledService::CloudTrailData if call.path == EVENTS_PATH => {
                 self.config.ingest.body_bytes_max
             }
             _ => self.config.http.api_body_bytes_max,
-        };
+        }
+    }
+
+    async fn answer_claim(
+        self: &Arc<Self>,
+        call: &Call,
+        claim: Claim,
+        body: UnreadBody,
+        bytes_max: usize,
+    ) -> Answer {
+        let (service, region) = (claim.service, claim.region.clone());
         let (caller, body) = match self.verified(call, claim, body, bytes_max).await {
             Ok(verified) => verified,
             Err(answer) => return answer,
@@ -209,14 +227,6 @@ impl Server {
         bytes_max: usize,
     ) -> Result<(Caller, HeldBody), Answer> {
         let service = claim.service;
-        if body
-            .declared_bytes()
-            .is_some_and(|length| length > bytes_max)
-        {
-            body.discard(&*self.clock).await;
-            let error = body_failure(BodyError::TooLarge);
-            return Err(query_failure(call, service, &error).and_close());
-        }
         let limits = BodyLimits {
             bytes_max,
             timeout: self.config.http.body_read_timeout,
@@ -234,8 +244,19 @@ impl Server {
         })?;
         let hash = body_hash(&body.bytes).await;
         match self.authenticator.verify(claim, &hash) {
-            Ok(caller) => Ok((caller, body)),
+            Ok(caller) => {
+                self.believe(call);
+                Ok((caller, body))
+            }
             Err(error) => Err(self.not_authenticated(call, &error)),
+        }
+    }
+
+    /// The caller is who it says: what it sends from there may take more room from now on.
+    pub(crate) fn believe(&self, call: &Call) {
+        self.bodies.believe(call.source_ip);
+        if call.peer_ip.to_canonical() != call.source_ip {
+            self.bodies.believe(call.peer_ip);
         }
     }
 
@@ -266,7 +287,7 @@ impl Server {
         }
     }
 
-    /// Rates by principal (R18). Refusals here are counted, not recorded: recording them would let a
+    /// Rates by principal, of a role with all of its sessions (R18). Refusals here are counted, not recorded: recording them would let a
     /// caller without quota fill the log.
     fn admit(&self, call: &Call, service: CalledService, caller: &Caller) -> Result<(), ApiError> {
         let is_ingest = service == CalledService::CloudTrailData && call.path == EVENTS_PATH;
@@ -275,7 +296,7 @@ impl Server {
         } else {
             &self.api_rate
         };
-        if rate.admit(caller.principal.principal_id()) {
+        if rate.admit(caller.principal.stable_id()) {
             return Ok(());
         }
         self.metrics.not_admitted("rate");
@@ -416,15 +437,42 @@ fn internal(call: &Call, during: &'static str, error: &dyn std::error::Error) ->
     ApiError::internal_failure()
 }
 
+/// What an answer to a request is told by, whatever else is known of it.
+#[derive(Clone, Copy, Debug)]
+struct Origin<'a> {
+    protocol: Protocol,
+    request_id: &'a str,
+}
+
+impl Origin<'_> {
+    fn failure(self, error: &ApiError) -> Answer {
+        let rendered = cairn_api::answer::failure(self.protocol, error, self.request_id);
+        let status =
+            StatusCode::from_u16(rendered.status).expect("the error table's statuses are valid");
+        let mut answer = Answer::new(status, rendered.content_type, Bytes::from(rendered.body));
+        answer.error_type = rendered.error_type;
+        answer.retry_after = error.is_retryable().then_some(RETRY_AFTER_S);
+        answer
+    }
+
+    fn refused_head(self, refusal: HeadRefusal) -> Answer {
+        let code = match refusal {
+            HeadRefusal::Ambiguous(_) => ErrorCode::ValidationException,
+            HeadRefusal::TooManyHeaders => ErrorCode::RequestEntityTooLargeException,
+        };
+        let mut answer = self.failure(&ApiError::new(code, refusal.message()));
+        answer.status = refusal.status();
+        answer
+    }
+}
+
 /// The answer to an error, in the protocol that the call seems to speak.
 pub(crate) fn failure(call: &Call, error: &ApiError) -> Answer {
-    let rendered = cairn_api::answer::failure(call.protocol, error, &call.request_id);
-    let status =
-        StatusCode::from_u16(rendered.status).expect("the error table's statuses are valid");
-    let mut answer = Answer::new(status, rendered.content_type, Bytes::from(rendered.body));
-    answer.error_type = rendered.error_type;
-    answer.retry_after = error.is_retryable().then_some(RETRY_AFTER_S);
-    answer
+    let origin = Origin {
+        protocol: call.protocol,
+        request_id: &call.request_id,
+    };
+    origin.failure(error)
 }
 
 /// As `failure`, in XML for the services that speak it whatever the head looked like.
@@ -449,10 +497,7 @@ fn body_failure(error: BodyError) -> ApiError {
             ErrorCode::RequestEntityTooLargeException,
             "The request body is larger than this operation takes.",
         ),
-        BodyError::NoRoom => ApiError::new(
-            ErrorCode::ThrottlingException,
-            "Too many requests are in progress. Try again later.",
-        ),
+        BodyError::NoRoom => ApiError::new(ErrorCode::ThrottlingException, NO_ROOM),
         BodyError::TimedOut | BodyError::Interrupted => ApiError::new(
             ErrorCode::RequestTimeoutException,
             "The request body did not arrive in time.",

@@ -46,3 +46,16 @@ impl<'a> RequestParts<'a> {
         Ok(())
     }
 }
+
+/// A query without the parameters of a presigned request.
+pub fn without_signature(query: &str) -> String {
+    let is_of_signature = |pair: &&str| {
+        let start = pair.get(.."x-amz-".len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"))
+    };
+    let others: Vec<&str> = query
+        .split('&')
+        .filter(|pair| !is_of_signature(pair))
+        .collect();
+    others.join("&")
+}

@@ -17,7 +17,7 @@ use cairn_bucket::{
 use http_body_util::BodyExt as _;
 
 /// Admits whoever sends `x-test-caller`, and lets `reader` do everything, others nothing. Takes no note
-/// of a caller named `unrecordable`.
+/// of a caller named `unrecordable`, and panics when it is asked about `breaker`.
 #[derive(Debug, Default)]
 struct HeaderGatekeeper {
     witnessed: Mutex<Vec<(Option<Access>, Outcome)>>,
@@ -47,6 +47,7 @@ impl Gatekeeper for HeaderGatekeeper {
     ) -> Result<(), Denied> {
         match caller.facts::<String>().map(String::as_str) {
             Some("reader" | "unrecordable") => Ok(()),
+            Some("breaker") => panic!("what a defect would do"),
             _ => Err(Denied {
                 code: "AccessDenied",
                 message: format!("{action} {resource_arn}"),

@@ -125,6 +125,19 @@ async fn refusals_are_told_with_the_message_that_the_client_got() {
 
 // Proves: R20
 #[tokio::test]
+async fn a_request_that_panics_is_answered_and_told() {
+    let fixture = Fixture::with(&[("f", b"abc")]);
+    let breaker = [("x-test-caller", "breaker")];
+    let answer = fixture.send("GET", "/cairn-lake/f", &breaker).await;
+    assert_eq!(answer.status, 500);
+    assert!(answer.text().contains("<Code>InternalError</Code>"));
+    let length = answer.body.len();
+    let expected = format!("GetObject cairn-lake f InternalError 500 {length}");
+    assert_eq!(fixture.last_note(), expected);
+}
+
+// Proves: R20
+#[tokio::test]
 async fn nothing_leaves_that_was_not_noted() {
     let fixture = Fixture::with(&[("f", b"the bytes")]);
     for uri in ["/cairn-lake/f", "/cairn-lake", "/"] {

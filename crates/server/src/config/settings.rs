@@ -130,7 +130,7 @@ pub const SETTINGS: &[Setting] = &[
     row("http", "api_body_bytes_max", Kind::Size(KIB, 64 * MIB), "1MiB",
         "Body of one API request (ingest has its own limit)."),
     row("http", "in_flight_bytes_max", Kind::Size(MIB, 64 * GIB), "256MiB",
-        "Bytes of request heads and bodies, decompressed ones included, held at one time; beyond it, or beyond half of it for one peer address, requests are answered with a retryable error."),
+        "Bytes of request heads and bodies, decompressed ones included, held at one time; beyond it requests are answered with a retryable error. One peer address may hold half of it if a request of it was authenticated in the last ten minutes, else an eighth, and all those others half together; a single request of the largest size is always let in."),
     row("http", "h2_streams_max", Kind::Count(1, 10_000), "64",
         "Concurrent streams of one HTTP/2 connection."),
     row("http", "h2_resets_max", Kind::Count(1, 10_000), "32",

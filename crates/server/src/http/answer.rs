@@ -53,13 +53,6 @@ impl Answer {
         self
     }
 
-    /// The HTTP response of an endpoint that has request IDs of its own.
-    pub(crate) fn into_plain_response(self, is_http1: bool) -> Response<ResponseBody> {
-        let mut response = self.into_response("", is_http1);
-        response.headers_mut().remove(&REQUEST_ID);
-        response
-    }
-
     /// The HTTP response. `request_id` stands on every answer, so that a caller can quote it.
     pub(crate) fn into_response(self, request_id: &str, is_http1: bool) -> Response<ResponseBody> {
         let body = Full::new(self.body)

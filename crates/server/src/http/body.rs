@@ -1,6 +1,7 @@
 //! Bodies are read whole, within a byte limit, a time limit and a budget that all requests share (R18).
-//! Room is taken as bytes arrive: whoever announces much and sends nothing takes nothing. Nobody knows
-//! yet whom to believe, so no peer gets more than a share.
+//! Room is taken as bytes arrive: whoever announces much and sends nothing takes nothing. Before the
+//! signature is checked nobody knows whom to believe, so no peer gets more than a share, and peers from
+//! which nothing has been believed lately leave half of it to the others.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,20 +25,33 @@ const DRAIN_BYTES_MAX: usize = 64 << 20;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a header costs beyond its own bytes, as HTTP/2 counts it.
 const HEADER_OVERHEAD: usize = 32;
+/// So long is a peer known after a request of it was authenticated.
+const KNOWN_FOR: Duration = Duration::from_mins(10);
+/// Peers that are known at one time; one more takes the place of the one that was quiet longest.
+const KNOWN_PEERS_MAX: usize = 10_000;
 
 /// Bytes of heads and bodies that may be held at one time.
 #[derive(Clone, Debug)]
 pub(crate) struct BodyBudget {
     // Held for a few instructions, never across an await.
     taken: Arc<Mutex<Taken>>,
+    clock: Arc<dyn Clock>,
     total: usize,
+    /// What one known peer may hold.
     share: usize,
+    /// What one stranger may hold.
+    stranger_share: usize,
+    /// What all strangers may hold together.
+    strangers: usize,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
     bytes: usize,
+    by_strangers: usize,
     by_peer: HashMap<IpAddr, usize>,
+    /// When a request of the peer was last authenticated.
+    known: HashMap<IpAddr, Duration>,
 }
 
 /// A part of the budget, given back when this is dropped.
@@ -45,6 +59,7 @@ struct Taken {
 pub(crate) struct Room {
     budget: BodyBudget,
     peer: Option<IpAddr>,
+    is_strangers: bool,
     bytes: usize,
 }
 
@@ -78,13 +93,30 @@ pub(crate) struct BodyLimits {
 }
 
 impl BodyBudget {
-    /// A budget of `total` bytes. A peer may hold half of it, or a request of `largest` if that is more.
-    pub(crate) fn new(total: usize, largest: usize) -> Self {
+    /// A budget of `total` bytes. A peer may hold half of it, a stranger an eighth, and all strangers
+    /// half, or a request of `largest` if that is more.
+    pub(crate) fn new(total: usize, largest: usize, clock: Arc<dyn Clock>) -> Self {
         Self {
             taken: Arc::default(),
+            clock,
             total,
             share: (total / 2).max(largest),
+            stranger_share: (total / 8).max(largest),
+            strangers: (total / 2).max(largest),
         }
+    }
+
+    /// A request of the peer was authenticated: it is no stranger for a while.
+    pub(crate) fn believe(&self, peer: IpAddr) {
+        let (peer, now) = (peer_network(peer), self.clock.monotonic());
+        let mut taken = self.lock();
+        if taken.known.len() >= KNOWN_PEERS_MAX && !taken.known.contains_key(&peer) {
+            let quiet = taken.known.iter().min_by_key(|(_, last)| **last);
+            if let Some(quiet) = quiet.map(|(peer, _)| *peer) {
+                taken.known.remove(&quiet);
+            }
+        }
+        taken.known.insert(peer, now);
     }
 
     /// Takes room for `bytes`, or refuses at once: waiting would only move the queue elsewhere.
@@ -158,11 +190,19 @@ impl BodyBudget {
     }
 
     fn nothing(&self, peer: Option<IpAddr>) -> Room {
+        let peer = peer.map(peer_network);
         Room {
             budget: self.clone(),
-            peer: peer.map(peer_network),
+            peer,
+            is_strangers: peer.is_some_and(|peer| !self.is_known(peer)),
             bytes: 0,
         }
+    }
+
+    fn is_known(&self, peer: IpAddr) -> bool {
+        let now = self.clock.monotonic();
+        let last = self.lock().known.get(&peer).copied();
+        last.is_some_and(|last| now.saturating_sub(last) < KNOWN_FOR)
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -177,10 +217,16 @@ impl Room {
     }
 
     fn check_in(&self, taken: &Taken, bytes: usize) -> Result<(), BodyError> {
-        let BodyBudget { total, share, .. } = &self.budget;
+        let budget = &self.budget;
+        let share = if self.is_strangers {
+            budget.stranger_share
+        } else {
+            budget.share
+        };
         let of_peer = self.peer.and_then(|peer| taken.by_peer.get(&peer));
-        let fits = bytes <= total - taken.bytes
-            && (self.peer.is_none() || bytes <= share.saturating_sub(*of_peer.unwrap_or(&0)));
+        let fits = bytes <= budget.total - taken.bytes
+            && (self.peer.is_none() || bytes <= share.saturating_sub(*of_peer.unwrap_or(&0)))
+            && (!self.is_strangers || bytes <= budget.strangers.saturating_sub(taken.by_strangers));
         if fits { Ok(()) } else { Err(BodyError::NoRoom) }
     }
 
@@ -188,6 +234,9 @@ impl Room {
         let mut taken = self.budget.lock();
         self.check_in(&taken, bytes)?;
         taken.bytes += bytes;
+        if self.is_strangers {
+            taken.by_strangers += bytes;
+        }
         if let Some(peer) = self.peer {
             *taken.by_peer.entry(peer).or_default() += bytes;
         }
@@ -201,6 +250,9 @@ impl Drop for Room {
     fn drop(&mut self) {
         let mut taken = self.budget.lock();
         taken.bytes -= self.bytes;
+        if self.is_strangers {
+            taken.by_strangers -= self.bytes;
+        }
         if let Some(peer) = self.peer
             && let Some(of_peer) = taken.by_peer.get_mut(&peer)
         {

@@ -3,10 +3,43 @@
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
-/// `Err` says, in a few words of our own, why the head is refused.
-pub(crate) fn check_head(head: &Parts) -> Result<(), &'static str> {
+/// Why a head is refused, in a few words of our own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeadRefusal {
+    /// Two parties could read it differently.
+    Ambiguous(&'static str),
+    /// More headers than the limit.
+    TooManyHeaders,
+}
+
+impl HeadRefusal {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Ambiguous(_) => StatusCode::BAD_REQUEST,
+            Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        }
+    }
+
+    pub(crate) fn message(self) -> &'static str {
+        match self {
+            Self::Ambiguous(reason) => reason,
+            Self::TooManyHeaders => "the request has too many headers",
+        }
+    }
+}
+
+/// Refuses heads that must not get further. HTTP/1.1 counts headers while it reads them, HTTP/2 only their
+/// bytes.
+pub(crate) fn check_head(head: &Parts, header_count_max: usize) -> Result<(), HeadRefusal> {
+    if head.headers.len() > header_count_max {
+        return Err(HeadRefusal::TooManyHeaders);
+    }
+    one_reading(head).map_err(HeadRefusal::Ambiguous)
+}
+
+fn one_reading(head: &Parts) -> Result<(), &'static str> {
     let is_http1 = head.version < Version::HTTP_2;
     // Bodies have a declared length here. Refusing every Transfer-Encoding leaves no second reading of
     // where a body ends: the HTTP library drops Content-Length when both are present.
@@ -67,7 +100,15 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let (parts, ()) = builder.body(()).expect("a request").into_parts();
-        assert_eq!(check_head(&parts).err(), expected);
+        let refusal = check_head(&parts, 2).err();
+        assert_eq!(refusal.map(HeadRefusal::message), expected);
+    }
+
+    #[test]
+    fn headers_are_counted() {
+        let many = [("host", "a"), ("b", "c"), ("d", "e")];
+        let expected = Some("the request has too many headers");
+        check(Version::HTTP_2, "https://a/", &many, expected);
     }
 
     // Proves: A3

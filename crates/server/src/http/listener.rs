@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cairn_platform::Clock;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connections::{Activity, ConnectionPlace, Connections};
 use super::socket::Socket;
-use super::{Answer, ConnectionFacts, ResponseBody, large_answer, tls};
+use super::{ConnectionFacts, ResponseBody, large_answer, tls};
 use crate::config::{HttpConfig, TlsConfig};
 use crate::error::StartError;
 
@@ -113,7 +113,6 @@ impl Listener {
             handler,
             tls: self.tls,
             idle_timeout: self.limits.idle_timeout,
-            headers_max: self.limits.header_count_max,
             clock: Arc::clone(&self.clock),
             stop: stop.clone(),
         };
@@ -153,7 +152,6 @@ struct ConnectionService {
     handler: Arc<dyn Handler>,
     tls: Option<(TlsTerminator, Duration)>,
     idle_timeout: Duration,
-    headers_max: usize,
     clock: Arc<dyn Clock>,
     stop: watch::Receiver<bool>,
 }
@@ -191,7 +189,6 @@ impl ConnectionService {
         let facts = Arc::new(facts);
         let handler = Arc::clone(&self.handler);
         let requests = Arc::clone(&place);
-        let headers_max = self.headers_max;
         let service = service_fn(move |mut request: Request<Incoming>| {
             let active = Arc::new(requests.begin_request());
             request.extensions_mut().insert(Activity::of(&active));
@@ -199,11 +196,7 @@ impl ConnectionService {
             let facts = Arc::clone(&facts);
             let place = Arc::clone(&requests);
             async move {
-                let response = if request.headers().len() > headers_max {
-                    too_many_headers(&request)
-                } else {
-                    handler.handle(&facts, request).await
-                };
+                let response = handler.handle(&facts, request).await;
                 let response = large_answer::watched(response, &place);
                 drop(active);
                 Ok::<_, Infallible>(response)
@@ -241,15 +234,6 @@ impl ConnectionService {
             }
         }
     }
-}
-
-/// HTTP/1.1 counts headers while it reads them, HTTP/2 only their bytes.
-fn too_many_headers(request: &Request<Incoming>) -> Response<ResponseBody> {
-    let is_http1 = request.version() < http::Version::HTTP_2;
-    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-    Answer::text(status, "the request has too many headers\n")
-        .and_close()
-        .into_plain_response(is_http1)
 }
 
 fn protocol(limits: &HttpConfig) -> auto::Builder<TokioExecutor> {

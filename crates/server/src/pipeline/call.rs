@@ -8,10 +8,9 @@ use cairn_access::sigv4::RequestParts;
 use cairn_api::Protocol;
 use http::Version;
 use http::request::Parts;
-use percent_encoding::percent_decode_str;
 
 use crate::config::TrustedProxies;
-use crate::http::{ConnectionFacts, TlsFacts, client_host, header_values};
+use crate::http::{ConnectionFacts, TlsFacts, client_host, decoded_pairs, header_values};
 
 /// A request's head as plain values.
 #[derive(Clone, Debug)]
@@ -43,8 +42,6 @@ impl Call {
         (request_id, began, received_ms): (String, Duration, i64),
     ) -> Self {
         let headers = headers(head);
-        let path = head.uri.path().to_owned();
-        let protocol = protocol(head, &headers, &path);
         Self {
             request_id,
             began,
@@ -55,9 +52,9 @@ impl Call {
             source_ip: source_ip(connection.peer.ip(), &headers, proxies),
             client_host: client_host(head),
             tls: connection.tls,
-            path,
+            path: head.uri.path().to_owned(),
             headers,
-            protocol,
+            protocol: protocol_of(head),
         }
     }
 
@@ -71,15 +68,8 @@ impl Call {
 
     /// The query, decoded. What is not UTF-8 is kept readable.
     pub(crate) fn query_parameters(&self) -> impl Iterator<Item = (String, String)> {
-        let decoded = |text: &str| {
-            let spaced = text.replace('+', " ");
-            percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
-        };
-        let pairs = self.query.split('&').filter(|pair| !pair.is_empty());
-        pairs.map(move |pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decoded(name), decoded(value))
-        })
+        let readable = |text: Vec<u8>| String::from_utf8_lossy(&text).into_owned();
+        decoded_pairs(&self.query).map(move |(name, value)| (readable(name), readable(value)))
     }
 
     /// As signature verification wants it.
@@ -121,16 +111,19 @@ fn headers(head: &Parts) -> Vec<(String, String)> {
 
 /// How the caller expects answers to look. A guess from the head alone, because errors of
 /// authentication are answered before anything else is known.
-fn protocol(head: &Parts, headers: &[(String, String)], path: &str) -> Protocol {
-    let header = |name: &str| headers.iter().find(|(sent, _)| sent == name);
-    if header("x-amz-target").is_some() {
+pub(super) fn protocol_of(head: &Parts) -> Protocol {
+    if head.headers.contains_key("x-amz-target") {
         return Protocol::AwsJson;
     }
-    let is_form = header("content-type")
-        .is_some_and(|(_, value)| value.starts_with("application/x-www-form-urlencoded"));
+    let content_type = head.headers.get(http::header::CONTENT_TYPE);
+    let is_form = content_type.is_some_and(|value| {
+        value
+            .as_bytes()
+            .starts_with(b"application/x-www-form-urlencoded")
+    });
     // A signed link carries its form in the query; the JSON protocols only know POST.
     let is_link = head.method == http::Method::GET && head.uri.query().is_some();
-    match path {
+    match head.uri.path() {
         "/" if is_form || is_link => Protocol::Query,
         "/" => Protocol::AwsJson,
         _ => Protocol::RestJson,

@@ -10,13 +10,12 @@ use cairn_catalog::identity::ReadIdentities;
 use cairn_catalog::{Catalog, CatalogError};
 use cairn_eventlog::AppendError;
 use cairn_model::{AccountId, Region};
-use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::own_call::{About, CallError, Context, Done, OwnCall, Work};
 use super::{Call, Server, failure};
 use crate::doors::{RecordedResource, recorded_members};
-use crate::http::Answer;
+use crate::http::{Answer, decoded_pairs};
 use crate::metrics::CallLabels;
 use crate::operations::Request;
 use crate::query_protocol::{AuthorizationTarget, Caller};
@@ -311,20 +310,16 @@ impl CallError for ApiError {
 }
 
 fn query_parameters(query: &str) -> Result<Vec<(String, String)>, ApiError> {
-    let decoded = |text: &str| -> Result<String, ApiError> {
-        let spaced = text.replace('+', " ");
-        let text = percent_decode_str(&spaced).decode_utf8().map_err(|_| {
+    let text = |bytes: Vec<u8>| {
+        String::from_utf8(bytes).map_err(|_| {
             ApiError::new(
                 ErrorCode::ValidationException,
                 "The query string is not UTF-8.",
             )
-        })?;
-        Ok(text.into_owned())
+        })
     };
-    let mut parameters = Vec::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        parameters.push((decoded(name)?, decoded(value)?));
-    }
-    Ok(parameters)
+    let pairs = decoded_pairs(query);
+    pairs
+        .map(|(name, value)| Ok((text(name)?, text(value)?)))
+        .collect()
 }

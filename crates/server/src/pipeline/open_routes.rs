@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::StatusCode;
 
 use super::{Call, Server};
 use crate::http::Answer;
@@ -13,10 +13,10 @@ use crate::http::Answer;
 const FORWARDING_HEADERS: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
 
 /// The answer, if the request is for one of the open routes.
-pub(super) async fn answer(server: &Server, method: &Method, call: &Call) -> Option<Answer> {
-    match (method, call.path.as_str()) {
-        (&Method::GET | &Method::HEAD, "/healthz") => Some(health(server).await),
-        (&Method::GET | &Method::HEAD, "/metrics") => Some(metrics(server, call).await),
+pub(super) async fn answer(server: &Server, call: &Call) -> Option<Answer> {
+    match (call.method.as_str(), call.path.as_str()) {
+        ("GET" | "HEAD", "/healthz") => Some(health(server).await),
+        ("GET" | "HEAD", "/metrics") => Some(metrics(server, call).await),
         _ => None,
     }
 }

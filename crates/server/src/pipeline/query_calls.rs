@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cairn_access::sigv4::without_signature;
 use cairn_catalog::CatalogError;
 use cairn_catalog::identity::ReadIdentities;
 use cairn_eventlog::AppendError;
@@ -107,16 +108,7 @@ fn form_of(call: &Call, body: Bytes) -> Bytes {
     if call.method != "GET" {
         return body;
     }
-    let is_signature = |pair: &&str| {
-        let name = pair.get(.."X-Amz-".len());
-        name.is_some_and(|name| name.eq_ignore_ascii_case("X-Amz-"))
-    };
-    let pairs: Vec<&str> = call
-        .query
-        .split('&')
-        .filter(|pair| !is_signature(pair))
-        .collect();
-    Bytes::from(pairs.join("&"))
+    Bytes::from(without_signature(&call.query))
 }
 
 fn about<'a>(

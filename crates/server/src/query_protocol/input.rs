@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use cairn_access::sigv4::sha256_hex;
 use cairn_catalog::identity::Tag;
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::answer::lower_camel;
 use super::error::{QueryError, QueryErrorCode};
 use super::operation::{QueryOperation, QueryService};
 use super::parameters::{Parameter, ParameterKind, Pattern, check_number, check_text, complaint};
+use crate::http::decoded_pairs;
 
 /// Pairs in one form.
 const PAIRS_MAX: usize = 1_000;
@@ -189,13 +189,8 @@ fn pairs_of(body: &[u8]) -> Result<Pairs, QueryError> {
     let malformed = |message: &str| QueryError::new(QueryErrorCode::MalformedQueryString, message);
     let text = std::str::from_utf8(body).map_err(|_| malformed("The body is not UTF-8."))?;
     let mut pairs = Pairs::new();
-    for pair in text
-        .trim_end_matches(['\r', '\n'])
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-    {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (Some(name), Some(value)) = (decoded(name), decoded(value)) else {
+    for (name, value) in decoded_pairs(text.trim_end_matches(['\r', '\n'])) {
+        let (Ok(name), Ok(value)) = (String::from_utf8(name), String::from_utf8(value)) else {
             return Err(malformed("A parameter is not UTF-8."));
         };
         if pairs.len() >= PAIRS_MAX {
@@ -207,14 +202,6 @@ fn pairs_of(body: &[u8]) -> Result<Pairs, QueryError> {
         }
     }
     Ok(pairs)
-}
-
-fn decoded(text: &str) -> Option<String> {
-    let spaced = text.replace('+', " ");
-    percent_decode_str(&spaced)
-        .decode_utf8()
-        .ok()
-        .map(std::borrow::Cow::into_owned)
 }
 
 fn read(pairs: &Pairs, parameter: &Parameter) -> Result<Option<InputValue>, QueryError> {

@@ -8,6 +8,7 @@ mod identity; // calls of users, roles and strangers, and their records
 mod ingest; // the door for producers' events
 mod lifecycle; // stop, restart, recovery
 mod lookups; // LookupEvents: attributes, pages, tokens, rates
+mod memory; // what requests may hold, and who comes first when it is full
 mod metrics; // what the metrics page names and shows
 mod open_routes; // what answers without credentials
 mod raw_http; // requests that no HTTP library would send

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use cairn_testkit::{TestApp, TestAppBuilder, management_event};
+use cairn_testkit::{TestApp, TestAppBuilder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -153,62 +153,21 @@ async fn a_head_that_never_ends_is_given_up() {
     app.stop().await;
 }
 
-/// The head of a batch of `bytes`, signed by nobody with the key that everyone can read in events.
-fn announced(app: &TestApp, bytes: usize) -> String {
-    let credentials = app.read("credentials");
-    let key = credentials
-        .lines()
-        .find_map(|line| line.strip_prefix("aws_access_key_id = "));
-    let key = key.expect("the file has a key");
-    let now_ms = cairn_platform::Clock::now_ms(&cairn_platform::SystemClock::new());
-    let now = chrono::DateTime::from_timestamp_millis(now_ms).expect("now is a time");
-    let (day, time) = (now.format("%Y%m%d"), now.format("%Y%m%dT%H%M%SZ"));
-    format!(
-        "POST /events HTTP/1.1\r\nhost: x\r\nx-amz-date: {time}\r\ncontent-length: {bytes}\r\n\
-         authorization: AWS4-HMAC-SHA256 \
-         Credential={key}/{day}/us-east-1/cloudtrail-data/aws4_request, \
-         SignedHeaders=host;x-amz-date, Signature={}\r\n\r\n",
-        "0".repeat(64)
-    )
-}
-
-fn gauge(metrics: &str, name: &str) -> f64 {
-    let line = metrics
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.expect("the metric is there")
-        .parse()
-        .expect("a number")
-}
-
-// Proves: R18, L2
+// Proves: A3
 #[tokio::test]
-async fn a_body_that_is_announced_and_not_sent_takes_no_room() {
-    let app = TestAppBuilder::default()
-        .with("http.in_flight_bytes_max", "2MiB")
-        .start()
-        .await;
-    let head = announced(&app, 1_500_000);
-    let mut silent = Vec::new();
-    for _ in 0..4 {
-        let mut stream = TcpStream::connect(app.address()).await.expect("it listens");
-        stream.write_all(head.as_bytes()).await.expect("it reads");
-        silent.push(stream);
-    }
-    // Their heads are there; an announced body would be much more.
-    let held = 4.0 * 200.0;
-    let unsigned = app.client();
-    while gauge(
-        &unsigned.unsigned("GET", "/metrics").await.text(),
-        "cairn_in_flight_bytes",
-    ) < held
-    {
-        tokio::task::yield_now().await;
-    }
-    let mut event = management_event("large", "2026-01-01T00:00:00Z");
-    event["requestParameters"] = serde_json::json!({"text": "x".repeat(600_000)});
-    let answer = app.client().put_events(event.to_string().as_bytes()).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    drop(silent);
+async fn heads_that_are_refused_get_the_error_of_a_service_with_its_request_id() {
+    let app = TestApp::start().await;
+    let two_hosts = b"GET / HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n";
+    let answer = exchange(app.address(), two_hosts).await;
+    let message = r#""message":"more than one Host""#;
+    assert!(
+        answer.contains("__type") && answer.contains(message),
+        "{answer}"
+    );
+    assert!(answer.contains("\r\nx-amzn-requestid: "), "{answer}");
+    let answer = exchange(app.bucket_address(), two_hosts).await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("<Code>InvalidRequest</Code>"), "{answer}");
+    assert!(answer.contains("\r\nx-amz-request-id: "), "{answer}");
     app.stop().await;
 }

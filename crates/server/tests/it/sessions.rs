@@ -1,6 +1,6 @@
 //! Temporary credentials while their holders change, several accounts, and administration.
 
-use cairn_testkit::{Answer, Credentials, SignedClient, TestApp};
+use cairn_testkit::{Answer, Credentials, SignedClient, TestApp, TestAppBuilder};
 use serde_json::{Value, json};
 
 pub(crate) const OTHER: &str = "222233334444";
@@ -357,5 +357,43 @@ async fn whoever_renames_a_user_must_be_allowed_to_touch_the_new_name_too() {
         tag(&found, "Arn"),
         "arn:aws:iam::123456789012:user/dev/night/rob"
     );
+    app.stop().await;
+}
+
+// Proves: R18
+#[tokio::test]
+async fn a_role_has_one_rate_however_many_names_its_sessions_have() {
+    let app = TestAppBuilder::default()
+        .with("s3.requests_per_second", "1")
+        .with("s3.requests_burst", "3")
+        .start()
+        .await;
+    role(
+        &app.client(),
+        "Reader",
+        &trust("123456789012", &Value::Null),
+    )
+    .await;
+    let bob = user(&app, "bob", &allow("sts:AssumeRole")).await;
+    let arn = "arn:aws:iam::123456789012:role/Reader";
+    let mut sessions = Vec::new();
+    for name in ["one", "two", "three", "four"] {
+        let assume = [
+            ("Action", "AssumeRole"),
+            ("RoleArn", arn),
+            ("RoleSessionName", name),
+        ];
+        let session = temporary(&done(&bob, "sts", &assume).await);
+        sessions.push(app.bucket_client_of(session));
+    }
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        for session in &sessions {
+            let answer = session.s3("GET", "/cairn-lake/x", &[]).await;
+            statuses.push(answer.status);
+        }
+    }
+    // Each session alone would stay within the burst.
+    assert!(statuses.contains(&503), "{statuses:?}");
     app.stop().await;
 }
