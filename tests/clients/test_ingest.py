@@ -183,6 +183,38 @@ def test_the_command_line_ingests_folders_counts_and_lists_refusals(server, bina
     assert finished.returncode != 0, "refused events must show in the exit code"
 
 
+# Proves: P1
+def test_a_file_has_one_name_however_it_is_asked_for(server, binary, tmp_path):
+    name = f"Anywhere{uuid.uuid4().hex[:8]}"
+    lines = tmp_path / "corpus" / "nameless.ndjson"
+    lines.parent.mkdir()
+    lines.write_bytes(encode(EventMaker(93).event(eventName=name, eventID=None)))
+    (tmp_path / "linked").symlink_to(lines.parent)
+    for paths in (["corpus", "./corpus/nameless.ndjson"], ["linked"], [lines]):
+        finished = subprocess.run(
+            [binary, "ingest", "--no-checkpoint", "--endpoint", server.endpoint, *paths],
+            cwd=tmp_path,
+            env=server.aws_environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+    attribute = {"AttributeKey": "EventName", "AttributeValue": name}
+    marker = EventMaker(94).event()
+    subprocess.run(
+        [binary, "ingest", "--no-checkpoint", "--endpoint", server.endpoint, "-"],
+        env=server.aws_environment(),
+        input=encode(marker),
+        timeout=120,
+        check=True,
+    )
+    eventually(lambda: find(server, marker["eventID"]))
+    page = server.client("cloudtrail").lookup_events(LookupAttributes=[attribute])
+    assert len(page["Events"]) == 1
+
+
 class DropsFirstAnswer(FaultProxy):
     """Loses the first answer, then passes everything on."""
 

@@ -12,7 +12,9 @@ mod put_events;
 mod user_identity;
 mod waiting_room;
 
-pub(crate) use call_record::{CallRecord, RecordIds, RecordedArn, RecordedResource, ServiceEvent};
+pub(crate) use call_record::{
+    CallRecord, OWN_SOURCE, RecordIds, RecordedArn, RecordedResource, ServiceEvent,
+};
 pub(crate) use deduplication::{Deduplication, READER as DEDUPLICATION_READER};
 pub(crate) use outbox::{Fate, Outbox};
 pub(crate) use parameters::recorded_members;

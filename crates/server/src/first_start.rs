@@ -150,7 +150,17 @@ pub async fn ensure(world: &World, first: &FirstStart) -> Result<AccountId, Firs
         tracing::info!(account.id = %first.account, "made the default account");
     }
     let config = first.data_dir.join("config");
-    let held = std::fs::read_to_string(&config).unwrap_or_default();
+    let held = match std::fs::read_to_string(&config) {
+        Ok(held) => held,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        // Written anew, it would lose the sections that the operator keeps there.
+        Err(error) => {
+            return Err(FirstStartError::File {
+                path: config,
+                reason: error.to_string(),
+            });
+        }
+    };
     let text = format!("{}{}", config_text(first), other_sections(&held));
     write_private(&config, text.as_bytes())?;
     let operator = operator_account(&world.catalog).await;

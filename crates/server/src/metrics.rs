@@ -337,7 +337,7 @@ impl Metrics {
         );
         registry.register(
             "request_seconds",
-            "Time from a call's last byte to its answer",
+            "Time from a call's complete head to its answer, in which its body comes",
             self.answer_seconds.clone(),
         );
         registry.register(
@@ -378,7 +378,7 @@ impl Metrics {
         registry.register("panics", "Handlers that panicked", self.panics.clone());
         registry.register(
             "calls_not_recorded",
-            "Calls that were refused because their event could not be recorded",
+            "Calls whose event the log did not take in time: refused, or recorded later",
             self.calls_not_recorded.clone(),
         );
         registry.register(

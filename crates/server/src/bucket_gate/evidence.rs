@@ -8,13 +8,11 @@ use cairn_bucket::{Access, Outcome, Plane};
 use serde_json::{Map, Value, json};
 
 use super::{Arrival, BucketGate, Visitor};
-use crate::doors::{Prepared, RecordedArn, RecordedResource, ServiceEvent};
+use crate::doors::{OWN_SOURCE, Prepared, RecordedArn, RecordedResource, ServiceEvent};
 use crate::pipeline::recording::{self, Happened};
 
 /// `eventSource` of the requests.
 const SOURCE: &str = "s3.amazonaws.com";
-/// Source of the events by which Cairn tells of itself.
-const OWN_SOURCE: &str = "cloudtrail.amazonaws.com";
 /// Parameters of a presigned request that are, or reveal, its secrets.
 const SECRET_PARAMETERS: [&str; 3] = [
     "x-amz-signature",

@@ -13,6 +13,9 @@ use crate::http::TlsFacts;
 /// REC-004: the version that is written now.
 const EVENT_VERSION: &str = "1.11";
 
+/// Source of the events by which Cairn tells of itself.
+pub(crate) const OWN_SOURCE: &str = "cloudtrail.amazonaws.com";
+
 /// REC-016, REC-018, REC-020: the longest user agent, error code and error message.
 const TEXT_BYTES_MAX: usize = 1024;
 
@@ -200,12 +203,12 @@ impl ServiceEvent<'_> {
     pub(crate) fn to_json(&self, event_id: &str) -> Bytes {
         let record = json!({
             "eventVersion": EVENT_VERSION,
-            "userIdentity": {"accountId": self.account.as_str(), "invokedBy": self.event_source},
+            "userIdentity": {"accountId": self.account.as_str(), "invokedBy": "AWS Internal"},
             "eventTime": event_time(self.completed_ms),
             "eventSource": self.event_source,
             "eventName": self.event_name,
             "awsRegion": self.region,
-            // REC-015, REC-017: nobody called from anywhere, and the agent is the component that acted.
+            // REC-015, REC-017, REC-126: nobody called from anywhere, and the agent is the component that acted.
             "sourceIPAddress": "AWS Internal",
             "userAgent": self.event_source,
             "requestParameters": null,

@@ -58,7 +58,6 @@ async fn a_new_catalog_beside_an_old_log_is_refused_before_credentials_are_repla
     assert_eq!(world.catalog.accounts().await.expect("reads").len(), 0);
 }
 
-// Proves: SEC-091
 #[tokio::test]
 async fn the_first_start_leaves_credentials_that_open_the_account_and_the_second_changes_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -184,7 +183,7 @@ async fn a_master_key_is_made_once_and_no_other_is_taken_in_its_place() {
     open(Some(&elsewhere)).await.expect("is the same key");
 }
 
-// Proves: R21, SEC-096
+// Proves: R21
 #[tokio::test]
 async fn whoever_holds_the_data_gets_in_again_and_it_is_recorded() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -255,4 +254,16 @@ async fn a_recovery_that_is_not_committed_leaves_the_credentials_that_work() {
     let key_id = value(&before, "aws_access_key_id");
     let record = world.catalog.resolve_access_key(key_id).await;
     assert!(record.expect("reads").is_some_and(|record| record.active));
+}
+
+#[tokio::test]
+async fn a_config_that_cannot_be_read_is_not_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("config");
+    let own = b"[profile own]\ncomment = caf\xe9\n";
+    std::fs::write(&config, own).expect("writes");
+    let world = world(folder.path()).await;
+    let refused = ensure(&world, &first(folder.path(), 4510)).await;
+    assert!(matches!(refused, Err(FirstStartError::File { path, .. }) if path == config));
+    assert_eq!(std::fs::read(&config).expect("is there"), own);
 }

@@ -23,7 +23,7 @@ use crate::authorize::{Grants, Question};
 use crate::config::Config;
 use crate::doors::{
     Batch, BatchFault, BatchLimits, BatchReader, BatchReport, Conflict, Denied, Forbidden,
-    Prepared, ServiceEvent, read_batch,
+    OWN_SOURCE, Prepared, ServiceEvent, read_batch,
 };
 use crate::http::{Answer, BodyError, HeldBody};
 use crate::metrics::CallLabels;
@@ -31,8 +31,6 @@ use crate::query_protocol::{Caller, QueryService};
 
 const ACTION: &str = "cairn:PutEvents";
 const ACCESS_DENIED: &str = "AccessDenied";
-/// Source of the events by which Cairn tells of itself.
-const OWN_SOURCE: &str = "cloudtrail.amazonaws.com";
 /// Event IDs that one audit event of refused duplicates lists, and places that one of a refused call
 /// lists.
 const LISTED_MAX: usize = 100;

@@ -1,7 +1,7 @@
 //! IDs for events that have none. The server would give such an event another ID at each attempt, so a
 //! batch that is sent again after a lost answer would be stored twice.
 //!
-//! Rule: the ID follows from the file's name, the event's place in it and its bytes, so that a command
+//! Rule: the ID follows from the file's full name, the event's place in it and its bytes, so that a command
 //! that is repeated gives the same. Standard input has no name; there it is new in every run.
 
 use aws_lc_rs::digest::{Context, SHA256};

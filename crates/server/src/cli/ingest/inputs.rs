@@ -57,7 +57,8 @@ impl Input {
 }
 
 /// The inputs that an argument stands for: itself, or every log file below a folder, in order.
-/// Digest files are no events and are left out. A folder that links lead to again is searched once.
+/// Digest files are no events and are left out. A folder that links lead to again is searched once, and
+/// a file has one name however it was asked for: the IDs of its events follow from it.
 pub(crate) fn find_inputs(argument: &Path) -> io::Result<Vec<Input>> {
     if argument.as_os_str() == "-" {
         return Ok(vec![Input::StandardInput]);
@@ -81,7 +82,12 @@ pub(crate) fn find_inputs(argument: &Path) -> io::Result<Vec<Input>> {
             let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH);
             let modified_ms = modified.map_or(0, |since_epoch| since_epoch.as_millis());
             found.push(Input::File {
-                path,
+                // A pipe has no name but the one that was given.
+                path: if metadata.is_file() {
+                    std::fs::canonicalize(&path)?
+                } else {
+                    path
+                },
                 bytes: metadata.len(),
                 modified_ms,
             });

@@ -235,7 +235,7 @@ fn long_texts_are_cut_at_a_character() {
     assert_eq!(json["userAgent"], "é".repeat(512));
 }
 
-// Proves: REC-015, REC-017, REC-124, REC-125
+// Proves: REC-015, REC-017, REC-124, REC-125, REC-126
 #[test]
 fn own_service_events_are_acceptable_to_the_door() {
     let event = ServiceEvent {
@@ -256,6 +256,8 @@ fn own_service_events_are_acceptable_to_the_door() {
     assert_eq!(event.json, json, "nothing had to be added");
     assert_eq!(event.header.event_type, "AwsServiceEvent");
     let record: Value = serde_json::from_slice(&event.json).expect("it is JSON");
+    let identity = json!({"accountId": "111122223333", "invokedBy": "AWS Internal"});
+    assert_eq!(record["userIdentity"], identity);
     assert_eq!(record["sourceIPAddress"], "AWS Internal");
     assert_eq!(record["userAgent"], "cloudtrail.amazonaws.com");
 }
