@@ -1,6 +1,7 @@
 """Errors as AWS's SDKs expect them: by code, status, header, request ID; never a hang or a 500."""
 
 import json
+import sqlite3
 from datetime import datetime, timedelta, timezone
 
 import botocore.exceptions
@@ -183,3 +184,19 @@ def test_two_lookups_a_second(servers):
     # Another Region has a limit of its own.
     assert strict.client("cloudtrail", region="eu-west-1").lookup_events(MaxResults=1)
     assert strict.stop() == 0
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_failure_of_the_catalog_is_logged_under_the_callers_request_id(servers, form):
+    server = servers.start(environment={"CAIRN_LOG_FORMAT": form})
+    other_process = sqlite3.connect(server.data_dir / "catalog.sqlite", isolation_level=None)
+    other_process.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(botocore.exceptions.ClientError) as failed:
+            server.client("iam").create_user(UserName="late")
+    finally:
+        other_process.execute("ROLLBACK")
+    assert failed.value.response["Error"]["Code"] == "ServiceUnavailable"
+    request_id = failed.value.response["ResponseMetadata"]["RequestId"]
+    lines = [line for line in server.log_text().splitlines() if "the catalog failed" in line]
+    assert any(request_id in line for line in lines), server.log_tail()

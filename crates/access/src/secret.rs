@@ -1,11 +1,11 @@
-//! The one type that holds a secret access key. It wipes its memory, prints nothing of itself and can
+//! The one type that holds a secret access key or another secret text. It wipes its memory, prints nothing of itself and can
 //! be compared only through a signature. [R23]
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A secret access key, or the secret half of temporary credentials.
+/// A secret access key, the secret half of temporary credentials, or a bearer token.
 #[derive(Clone)]
 pub struct SecretKey(Zeroizing<String>);
 

@@ -21,6 +21,7 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tracing::Instrument as _;
 
 use crate::authenticate::{self, NotAuthenticated};
 use crate::authorize::{Grants, Question};
@@ -323,6 +324,8 @@ impl Handler for BucketHandler {
             drop(room);
             answer
         };
+        // Whatever is logged on the way stands under the ID that the caller gets.
+        let work = work.instrument(tracing::error_span!("call", request.id = ids.request));
         let response = match server.calls.spawn(work).await {
             Ok(Ok(response)) => response.map(|body| self.counted(body)),
             Ok(Err(error)) => {

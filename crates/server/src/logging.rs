@@ -29,7 +29,11 @@ pub(crate) fn start(config: &LogConfig) -> Result<(), String> {
         .with_ansi(false);
     let started = match config.format {
         LogFormat::Text => builder.fmt_fields(EscapedFields).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .try_init(),
     };
     // Another subscriber is in place: it was there first, and it logs.
     drop(started);

@@ -27,6 +27,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::authenticate::{self, Authenticator, CalledService, Claim, NotAuthenticated};
 use crate::authorize::Authorizer;
@@ -136,6 +137,8 @@ impl Handler for Pipeline {
             let server = Arc::clone(server);
             async move { server.answer(call, body, room).await }
         };
+        // Whatever is logged on the way stands under the ID that the caller gets.
+        let work = work.instrument(tracing::error_span!("call", request.id = request_id));
         let answer = server.calls.spawn(work).await.unwrap_or_else(|_| {
             // The panic's own text went to standard error; this ties it to the request.
             server.metrics.panics.inc();

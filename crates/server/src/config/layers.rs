@@ -1,12 +1,13 @@
 //! The layers of configuration before they mean anything: texts by key, each with where it came from.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use cairn_model::{AccountId, Region};
+use zeroize::Zeroizing;
 
 use super::settings::{Kind, SETTINGS, Setting};
 use super::units;
@@ -70,10 +71,17 @@ pub enum ConfigError {
     },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Given {
-    text: String,
+    /// Some are secrets, so all of them are wiped, and none is shown by chance.
+    text: Zeroizing<String>,
     origin: String,
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Given(by {})", self.origin)
+    }
 }
 
 /// All layers merged: one text for every setting.
@@ -86,7 +94,7 @@ impl Default for Layers {
     fn default() -> Self {
         let given = SETTINGS.iter().map(|setting| {
             let given = Given {
-                text: setting.default.into(),
+                text: Zeroizing::new(setting.default.into()),
                 origin: "default".into(),
             };
             ((setting.section, setting.key), given)
@@ -177,7 +185,7 @@ impl Layers {
             let value = match setting.kind {
                 Kind::Secret if given.text.is_empty() => "\"\"".into(),
                 Kind::Secret => "\"…\"".into(),
-                Kind::Count(..) => given.text.clone(),
+                Kind::Count(..) => given.text.to_string(),
                 Kind::List => {
                     let items: Vec<_> = items(&given.text).map(quoted).collect();
                     format!("[{}]", items.join(", "))
@@ -250,7 +258,7 @@ impl Layers {
         let given = self.given(section, key);
         ConfigError::InvalidValue {
             key: format!("{section}.{key}"),
-            value: given.text.clone(),
+            value: given.text.to_string(),
             origin: given.origin.clone(),
             reason: reason.into(),
         }
@@ -264,7 +272,7 @@ impl Layers {
 
     fn set(&mut self, setting: &Setting, text: String, origin: &str) {
         let given = Given {
-            text,
+            text: Zeroizing::new(text),
             origin: origin.to_owned(),
         };
         self.given.insert((setting.section, setting.key), given);

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cairn_access::SecretKey;
 use cairn_model::{AccountId, Region};
 
 use super::layers::{ConfigError, Layers};
@@ -96,7 +97,7 @@ pub struct HttpConfig {
     /// Proxies whose X-Forwarded-For is believed.
     pub trusted_proxies: TrustedProxies,
     /// Bearer token for metrics.
-    pub metrics_token: Option<String>,
+    pub metrics_token: Option<SecretKey>,
 }
 
 /// Certificate files of the listener.
@@ -396,7 +397,7 @@ fn resolve_http(layers: &Layers) -> Result<HttpConfig, ConfigError> {
         trusted_proxies,
         metrics_token: Some(token)
             .filter(|token| !token.is_empty())
-            .map(str::to_owned),
+            .map(|token| SecretKey::new(token.to_owned())),
     })
 }
 

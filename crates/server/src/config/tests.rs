@@ -152,6 +152,9 @@ fn the_printed_configuration_hides_secrets_and_reads_back() {
     assert!(printed.contains("format = \"json\"  # cairn.toml"));
     let again = layers_with(&printed);
     assert!(Config::resolve(&again).is_ok());
+    let config = Config::resolve(&layers).expect("it is valid");
+    let shown = format!("{layers:?} {config:?}");
+    assert!(!shown.contains("canary-secret"), "{shown}");
 }
 
 #[test]

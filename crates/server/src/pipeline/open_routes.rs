@@ -59,5 +59,6 @@ fn may_see_metrics(server: &Server, call: &Call) -> bool {
     let given = call
         .header("authorization")
         .and_then(|value| value.strip_prefix("Bearer "));
-    given.is_some_and(|given| verify_slices_are_equal(given.as_bytes(), token.as_bytes()).is_ok())
+    let token = token.expose().as_bytes();
+    given.is_some_and(|given| verify_slices_are_equal(given.as_bytes(), token).is_ok())
 }
