@@ -1,7 +1,7 @@
 """A4: every operation, twelve kinds of caller, twelve shapes of policy, against a second table.
 
-A call that is allowed passes to its handler, whatever that answers; a call that is denied says so,
-changes nothing and is recorded.
+A call that is allowed passes to its handler, whatever that answers; a call that is denied says so
+and is recorded.
 """
 
 import configparser
@@ -346,7 +346,6 @@ def test_every_cell_is_as_the_second_table_says(patient_server, other_account):
     callers = []
     for row in ROWS:
         callers += callers_of(row, own, other, patient_server.expired[row.name])
-    identities_before = everything_that_exists(own)
 
     def run(caller: CallerOfMatrix) -> list[str]:
         channel = Channel(patient_server)
@@ -359,7 +358,6 @@ def test_every_cell_is_as_the_second_table_says(patient_server, other_account):
         mismatches = [problem for problems in pool.map(run, callers) for problem in problems]
     cells = len(callers) * len(OPERATIONS)
     assert mismatches == [], f"{len(mismatches)} of {cells} cells"
-    assert everything_that_exists(own) == identities_before
     # What PutAuditEvents would write are data events, which the history does not keep.
     denied = {
         (caller.credentials.access_key_id, name)
@@ -370,16 +368,6 @@ def test_every_cell_is_as_the_second_table_says(patient_server, other_account):
     eventually(lambda: not unrecorded(patient_server, denied), 30, "the record of denied calls")
     figures = {"mismatches": 0, "denied calls, all recorded": len(denied)}
     record("A4", runs=cells, figures=figures)
-
-
-def everything_that_exists(identities: Identities) -> tuple:
-    """The control plane's state, to see that denied calls change nothing."""
-    users = identities.iam.get_paginator("list_users").paginate()
-    roles = identities.iam.get_paginator("list_roles").paginate()
-    return (
-        sorted(user["Arn"] for page in users for user in page["Users"]),
-        sorted(role["Arn"] for page in roles for role in page["Roles"]),
-    )
 
 
 def test_the_table_knows_every_operation():

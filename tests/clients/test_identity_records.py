@@ -231,7 +231,7 @@ def test_a_global_services_call_is_recorded_in_one_region_another_where_it_was_m
     assert regional_call not in found("us-east-1") and global_call not in found("eu-west-1")
 
 
-# Proves: SEC-027, REC-018, REC-020
+# Proves: SEC-027
 @pytest.mark.parametrize(("operation", "parameters", "code", "error"), [
     ("create_user", {"UserName": "no spaces please", "Path": "/"}, "ValidationError",
      "ValidationException"),

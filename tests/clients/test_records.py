@@ -87,7 +87,7 @@ def test_the_history_shows_management_events_only(server, sent):
         assert find(server, example.event_id) == [], example.name
 
 
-# Proves: OVR-243, OVR-248, OVR-251, OVR-252
+# Proves: OVR-243, OVR-248, OVR-252
 def test_insights_events_of_trails_have_a_lookup_of_their_own(server, sent):
     found = lookup(server, EventCategory="insight")
     newest_first = sorted(sent["trails"], key=lambda example: example.record["eventTime"])[::-1]

@@ -55,7 +55,7 @@ fn team() -> Value {
     }]})
 }
 
-// Proves: SEC-095, SEC-102
+// Proves: SEC-102
 #[tokio::test]
 async fn only_the_operators_account_gets_in() {
     let aws = operated().await;

@@ -12,6 +12,8 @@ use crate::{Options, ingest, latency, lookup};
 
 /// Pause between two looks for the event.
 const LOOK: Duration = Duration::from_millis(5);
+/// Pause before the next event after one was refused.
+const PAUSE: Duration = Duration::from_millis(50);
 /// An event that is not visible by then counts as that late, and ends the measurement.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Lines of the corpus among which one of the right Region is sought.
@@ -27,23 +29,31 @@ pub(crate) fn run(target: &Target, options: &Options) -> Result<Value> {
     };
     let event = candidates.into_iter().find(region);
     let mut event = event.context("the corpus begins without events of us-east-1")?;
-    let (mut figures, latencies) = std::thread::scope(|scope| {
+    let (mut figures, probes) = std::thread::scope(|scope| {
         let load = scope.spawn(|| ingest::run(target, options));
         let probed = probe(target, &mut event, seconds);
         let load = load.join().expect("the load does not panic");
         Ok::<_, anyhow::Error>((load?, probed?))
     })?;
-    figures["probes"] = json!(latencies.len());
-    figures["visible_after"] = latency::summary(latencies);
+    figures["probes"] = json!(probes.latencies.len());
+    figures["probes_refused"] = json!(probes.refused);
+    figures["visible_after"] = latency::summary(probes.latencies);
     Ok(figures)
 }
 
-fn probe(target: &Target, event: &mut Batch, seconds: Duration) -> Result<Vec<Duration>> {
+/// How long events took to show, and how many were not taken at all.
+#[derive(Debug, Default)]
+struct Probes {
+    latencies: Vec<Duration>,
+    refused: u64,
+}
+
+fn probe(target: &Target, event: &mut Batch, seconds: Duration) -> Result<Probes> {
     let clock = target.clock();
     let (mut producer, mut reader) = (target.connect()?, target.connect()?);
     let run = u64::try_from(clock.now_ms()).context("the clock is before 1970")? & 0xffff_ffff;
     let end = clock.monotonic() + seconds;
-    let mut latencies = Vec::new();
+    let mut probes = Probes::default();
     for serial in FIRST_SERIAL.. {
         if clock.monotonic() >= end {
             break;
@@ -58,16 +68,23 @@ fn probe(target: &Target, event: &mut Batch, seconds: Duration) -> Result<Vec<Du
         let head = target.signed_head(&call)?;
         let (status, _) = producer.exchange(&head, &event.body)?;
         if status != 200 {
+            probes.refused += 1;
+            std::thread::sleep(PAUSE);
             continue;
         }
         let acknowledged = clock.monotonic();
-        while !is_visible(target, &mut reader, &id)? && clock.monotonic() < acknowledged + PATIENCE
-        {
+        let mut is_late = false;
+        while !is_late && !is_visible(target, &mut reader, &id)? {
             std::thread::sleep(LOOK);
+            is_late = clock.monotonic() >= acknowledged + PATIENCE;
         }
-        latencies.push(clock.monotonic().saturating_sub(acknowledged));
+        let took = clock.monotonic().saturating_sub(acknowledged);
+        probes.latencies.push(took);
+        if is_late {
+            break;
+        }
     }
-    Ok(latencies)
+    Ok(probes)
 }
 
 fn is_visible(target: &Target, reader: &mut Connection, id: &str) -> Result<bool> {

@@ -342,7 +342,6 @@ async fn tags_are_added_replaced_and_removed() {
     aws.refuses(&reserved, QueryErrorCode::InvalidInput).await;
 }
 
-// Proves: SEC-107
 #[tokio::test]
 async fn a_boundary_is_set_shown_in_the_snapshot_and_removed() {
     let aws = Fixture::new().await;
