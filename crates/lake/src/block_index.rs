@@ -149,6 +149,7 @@ impl Bucket {
 #[derive(Debug)]
 pub(crate) struct BlockIndexBuilder {
     group_rows: usize,
+    /// Of the open row group.
     rows: usize,
     columns: Vec<ColumnEntries>,
     /// The finished parts of each row group, in the order of the columns.
@@ -164,7 +165,7 @@ struct ColumnEntries {
 }
 
 impl BlockIndexBuilder {
-    /// For a file whose row groups have `group_rows` rows, at most 256 blocks.
+    /// For a file whose row groups have at most `group_rows` rows, which are 256 blocks or fewer.
     pub(crate) fn new(group_rows: usize) -> Self {
         debug_assert!(group_rows.is_multiple_of(BLOCK_ROWS) && group_rows / BLOCK_ROWS <= 256);
         Self {
@@ -191,21 +192,29 @@ impl BlockIndexBuilder {
             if self.rows.is_multiple_of(BLOCK_ROWS) {
                 self.end_block();
             }
-            if self.rows.is_multiple_of(self.group_rows) {
+            if self.rows == self.group_rows {
                 self.end_group();
             }
         }
     }
 
-    /// The parts of the index as bytes and the metadata that says where they are, if the first byte is at
-    /// `offset` of the file.
-    pub(crate) fn finish(mut self, offset: u64) -> (Vec<u8>, String) {
+    /// The rows that follow begin a new row group, unless they would anyway.
+    pub(crate) fn end_group(&mut self) {
+        if self.rows == 0 {
+            return;
+        }
         if !self.rows.is_multiple_of(BLOCK_ROWS) {
             self.end_block();
         }
-        if !self.rows.is_multiple_of(self.group_rows) {
-            self.end_group();
-        }
+        let parts = self.columns.iter_mut().map(ColumnEntries::take_part);
+        self.groups.push(parts.collect());
+        self.rows = 0;
+    }
+
+    /// The parts of the index as bytes and the metadata that says where they are, if the first byte is at
+    /// `offset` of the file.
+    pub(crate) fn finish(mut self, offset: u64) -> (Vec<u8>, String) {
+        self.end_group();
         let mut bytes = Vec::new();
         let mut index = BlockIndex {
             version: VERSION,
@@ -232,7 +241,7 @@ impl BlockIndexBuilder {
     }
 
     fn end_block(&mut self) {
-        let block = (self.rows - 1) % self.group_rows / BLOCK_ROWS;
+        let block = (self.rows - 1) / BLOCK_ROWS;
         let block = u8::try_from(block).expect("a row group has at most 256 blocks");
         for column in &mut self.columns {
             column.block.sort_unstable();
@@ -240,11 +249,6 @@ impl BlockIndexBuilder {
             let entries = column.block.drain(..).map(|hash| (hash, block));
             column.group.extend(entries);
         }
-    }
-
-    fn end_group(&mut self) {
-        let parts = self.columns.iter_mut().map(ColumnEntries::take_part);
-        self.groups.push(parts.collect());
     }
 }
 
@@ -321,6 +325,23 @@ mod tests {
             bucket.blocks(cut(bucket.range.clone()))
         };
         (0..groups).map(of_group).collect()
+    }
+
+    #[test]
+    fn a_row_group_may_end_early() {
+        let mut builder = BlockIndexBuilder::new(2 * BLOCK_ROWS);
+        let many = vec!["a"; BLOCK_ROWS + 1];
+        builder.add(&batch(&many));
+        builder.end_group();
+        builder.add(&batch(&many[..BLOCK_ROWS]));
+        builder.add(&batch(&["b"]));
+        builder.end_group();
+        builder.end_group();
+        let (bytes, text) = builder.finish(0);
+        let index = BlockIndex::read(&text).expect("this build's version");
+        let of = |value| find(&index, &bytes, 0, value);
+        assert_eq!(of("a"), [Some(vec![0, 1]), Some(vec![0])]);
+        assert_eq!(of("b"), [Some(vec![]), Some(vec![1])]);
     }
 
     #[test]

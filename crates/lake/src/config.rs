@@ -32,7 +32,8 @@ pub struct LakeConfig {
     pub history_retention_days: u32,
     /// How often files are compacted, and expired rows, snapshots and garbage removed.
     pub maintenance_interval_ms: u64,
-    /// A data file below this size is joined with others of its day.
+    /// A data file below this size is joined with others of its day. The joined file, which may be twice as
+    /// large, is in memory until it is written, and some 140 MiB beside it.
     pub compaction_file_bytes: u64,
     /// Small files of one day that are left alone.
     pub compaction_files_min: usize,

@@ -38,6 +38,7 @@ mod lookup;
 mod maintenance;
 mod reachable;
 mod steady;
+mod stored_file;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -8,19 +8,20 @@ use arrow::array::TimestampMicrosecondArray;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
-use bytes::Bytes;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder,
 };
 use parquet::file::metadata::PageIndexPolicy;
 
+use crate::contained::contained;
 use crate::error::LakeError;
+use crate::objects::Objects;
 use crate::parquet_file::{DataFileWriter, FinishedFile};
 use crate::row_sizes::{RowSizes, largest_rows_bytes};
 use crate::rows::checksum;
 use crate::schema::column_index;
-use crate::sums;
+use crate::stored_file::StoredFile;
 
 /// Rows that are put together at once, at most.
 const STEP_ROWS: usize = 4_096;
@@ -140,25 +141,30 @@ fn interleave(batches: &[&RecordBatch], rows: &[(usize, usize)]) -> Result<Recor
     interleave_record_batch(batches, rows).map_err(LakeError::arrow("merging rows"))
 }
 
-/// A data file with its object key.
-pub(crate) type NamedFile = (String, Bytes);
+/// A data file: its object key and its size.
+pub(crate) type NamedFile = (String, u64);
 
-/// Merges data files of one day into one, reading them in step so that memory stays bounded. No row goes
-/// in whose bytes are not what was written (C5).
+/// Merges data files of one day into one, reading them in step so that memory stays bounded: what is not
+/// bounded by a constant is the file that comes out. No row goes in whose bytes are not what was written
+/// (C5). Waits for the store on the calling thread.
 pub(crate) fn merge_files(
     schema: &SchemaRef,
-    files: Vec<NamedFile>,
+    objects: &Arc<dyn Objects>,
+    files: &[NamedFile],
     rows_expected: usize,
 ) -> Result<FinishedFile, LakeError> {
     let mut sources = Vec::with_capacity(files.len());
     let mut batches: Vec<RecordBatch> = Vec::new();
     let share = READ_BYTES_MAX / files.len().max(1);
-    for file in files {
+    for (key, bytes) in files {
+        let file = StoredFile::open(objects, key, *bytes)?;
         if let Some(source) = Source::open(schema, file, share, &mut batches)? {
             sources.push(source);
         }
     }
+    let bytes_expected = files.iter().map(|(_, bytes)| *bytes).sum();
     let mut writer = DataFileWriter::new(Arc::clone(schema), rows_expected)?;
+    writer.reserve(bytes_expected);
     let mut rows: Vec<(usize, usize)> = Vec::with_capacity(STEP_ROWS);
     let mut bytes = 0;
     while let Some(least) = least(&sources) {
@@ -200,9 +206,7 @@ fn write_step(
 
 /// A data file that is being merged: the row at its head.
 struct Source {
-    key: String,
-    /// True if nothing but the rows' own checksums tells whether they are whole.
-    compares_rows: bool,
+    file: StoredFile,
     reader: ParquetRecordBatchReader,
     /// Which of the batches in hand is this file's.
     batch: usize,
@@ -213,33 +217,23 @@ struct Source {
 impl Source {
     fn open(
         schema: &SchemaRef,
-        (key, bytes): NamedFile,
+        file: StoredFile,
         bytes_share: usize,
         batches: &mut Vec<RecordBatch>,
     ) -> Result<Option<Self>, LakeError> {
-        let compares_rows = !sums::verify(&key, &bytes)?;
-        let mut reader = read_file(schema, bytes, bytes_share)?;
-        let Some(first) = next_batch(&mut reader)? else {
+        let mut reader = contained(file.key(), || read_file(schema, &file, bytes_share))?;
+        let Some(first) = next_batch(&file, &mut reader)? else {
             return Ok(None);
         };
         let source = Self {
-            key,
-            compares_rows,
+            file,
             reader,
             batch: batches.len(),
             keys: Keys::of(&first)?,
             row: 0,
         };
-        source.compare_rows(&first)?;
         batches.push(first);
         Ok(Some(source))
-    }
-
-    fn compare_rows(&self, batch: &RecordBatch) -> Result<(), LakeError> {
-        if !self.compares_rows {
-            return Ok(());
-        }
-        compare_checksums(&self.key, batch)
     }
 
     /// Goes one row on; false at the end.
@@ -248,10 +242,9 @@ impl Source {
         if self.row < self.keys.sequences.len() {
             return Ok(true);
         }
-        let Some(next) = next_batch(&mut self.reader)? else {
+        let Some(next) = next_batch(&self.file, &mut self.reader)? else {
             return Ok(false);
         };
-        self.compare_rows(&next)?;
         self.keys = Keys::of(&next)?;
         self.row = 0;
         batches.push(next);
@@ -271,19 +264,19 @@ fn least(sources: &[Source]) -> Option<usize> {
 /// A reader over all rows of a data file, as many at once as fit in `bytes_max`, or one.
 fn read_file(
     schema: &SchemaRef,
-    bytes: Bytes,
+    file: &StoredFile,
     bytes_max: usize,
 ) -> Result<ParquetRecordBatchReader, LakeError> {
-    let doing = "opening a data file";
     let options = ArrowReaderOptions::new()
         .with_schema(Arc::clone(schema))
         .with_page_index_policy(PageIndexPolicy::Optional);
-    let metadata = ArrowReaderMetadata::load(&bytes, options).map_err(LakeError::parquet(doing))?;
+    let metadata =
+        ArrowReaderMetadata::load(file, options).map_err(|error| file.failure(&error))?;
     let rows = (bytes_max / largest_rows_bytes(&metadata)).clamp(1, READ_ROWS);
-    ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
+    ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), metadata)
         .with_batch_size(rows)
         .build()
-        .map_err(LakeError::parquet(doing))
+        .map_err(|error| file.failure(&error))
 }
 
 /// Compares each event with the checksum in its row.
@@ -308,12 +301,24 @@ pub(crate) fn compare_checksums(key: &str, batch: &RecordBatch) -> Result<(), La
     Ok(())
 }
 
-fn next_batch(reader: &mut ParquetRecordBatchReader) -> Result<Option<RecordBatch>, LakeError> {
-    for batch in reader {
-        let batch = batch.map_err(LakeError::arrow("reading a data file"))?;
-        if batch.num_rows() > 0 {
-            return Ok(Some(batch));
-        }
+/// The next rows of a file that are not none, whole: of files without other checksums, each event is
+/// compared with its own.
+fn next_batch(
+    file: &StoredFile,
+    reader: &mut ParquetRecordBatchReader,
+) -> Result<Option<RecordBatch>, LakeError> {
+    let next = || {
+        let batches = reader.map(|batch| batch.map_err(|error| file.failure(&error)));
+        let is_filled = |batch: &Result<RecordBatch, LakeError>| {
+            batch.as_ref().map_or(true, |batch| batch.num_rows() > 0)
+        };
+        batches.into_iter().find(is_filled).transpose()
+    };
+    let batch = contained(file.key(), next)?;
+    if let Some(batch) = &batch
+        && !file.has_checksums()
+    {
+        compare_checksums(file.key(), batch)?;
     }
-    Ok(None)
+    Ok(batch)
 }

@@ -26,6 +26,9 @@ use crate::sums;
 
 /// Rows of a row group. The group is what a reader holds at once and what a bloom filter covers.
 const ROW_GROUP_ROWS_MAX: usize = 131_072;
+/// Bytes of a row group, encoded, at which it ends earlier: its pages are in memory until it does (R18).
+/// Groups of ordinary events have fewer.
+const ROW_GROUP_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Rows of a data page.
 const PAGE_ROWS_MAX: usize = BLOCK_ROWS;
 /// Bytes of a page of `eventjson`: what a lookup decompresses to fetch one event.
@@ -80,6 +83,9 @@ impl std::fmt::Debug for DataFileWriter {
     }
 }
 
+/// One in so many bytes more than expected are made room for: checksums, and what joins less well.
+const ROOM_SHARE: u64 = 16;
+
 /// A finished data file.
 #[derive(Debug)]
 pub(crate) struct FinishedFile {
@@ -101,6 +107,15 @@ impl DataFileWriter {
             blocks,
             schema,
         })
+    }
+
+    /// Makes room for a file of about so many bytes, so that it need not be moved while it grows: for a
+    /// time, it would be there twice.
+    pub(crate) fn reserve(&mut self, bytes: u64) {
+        let bytes = bytes.saturating_add(bytes / ROOM_SHARE);
+        // Only what is written takes memory; where so much cannot be had, the file grows as it is written.
+        let _ =
+            usize::try_from(bytes).map(|bytes| self.writer.inner_mut().try_reserve_exact(bytes));
     }
 
     /// Adds rows, which continue the table's order. Large events go in few at a time, because the size of
@@ -127,7 +142,17 @@ impl DataFileWriter {
             self.write_slice(batch, first..at)?;
             first = at;
         }
-        self.write_slice(batch, first..rows)
+        self.write_slice(batch, first..rows)?;
+        if self.writer.in_progress_size() >= ROW_GROUP_BYTES_MAX {
+            self.end_group()?;
+        }
+        Ok(())
+    }
+
+    fn end_group(&mut self) -> Result<(), LakeError> {
+        self.blocks.end_group();
+        let ended = self.writer.flush();
+        ended.map_err(LakeError::parquet("ending a row group"))
     }
 
     fn write_slice(&mut self, batch: &RecordBatch, rows: Range<usize>) -> Result<(), LakeError> {
@@ -141,7 +166,7 @@ impl DataFileWriter {
 
     pub(crate) fn finish(mut self) -> Result<FinishedFile, LakeError> {
         let doing = "ending a data file";
-        self.writer.flush().map_err(LakeError::parquet(doing))?;
+        self.end_group()?;
         let (index, places) = self.blocks.finish(self.writer.bytes_written() as u64);
         let written = self.writer.write_all(&index);
         written.map_err(|error| LakeError::Rows {

@@ -63,26 +63,14 @@ fn footer_start(file: &[u8]) -> Option<usize> {
     end_at.checked_sub(usize::try_from(length).ok()?)
 }
 
-/// Compares a whole object with the checksum in its name. False if the name has none.
-pub(crate) fn verify(key: &str, bytes: &Bytes) -> Result<bool, LakeError> {
-    let Some(checksum) = names::stamped_checksum(key) else {
-        return Ok(false);
-    };
-    if !key.ends_with(names::DATA_SUFFIX) {
-        if crc32c::crc32c(bytes) != checksum {
-            return Err(mismatch(key));
-        }
-        return Ok(true);
+/// Compares a whole object with the checksum in its name, if it has one. Not for data files, which are
+/// read in parts.
+pub(crate) fn verify(key: &str, bytes: &Bytes) -> Result<(), LakeError> {
+    debug_assert!(!key.ends_with(names::DATA_SUFFIX), "{key} is read in parts");
+    match names::stamped_checksum(key) {
+        Some(checksum) if crc32c::crc32c(bytes) != checksum => Err(mismatch(key)),
+        Some(_) | None => Ok(()),
     }
-    let cut = |range: Range<u64>| {
-        let range = bounds(&range).filter(|range| range.end <= bytes.len());
-        range
-            .map(|range| bytes.slice(range))
-            .ok_or_else(|| mismatch(key))
-    };
-    let sums = BlockSums::read(key, checksum, bytes.len() as u64, cut)?;
-    sums.check(0, &bytes.slice(..bytes.len() - sums.tail.len()))?;
-    Ok(true)
 }
 
 impl BlockSums {
@@ -146,6 +134,11 @@ impl BlockSums {
         let within = bounds(&(range.start - start..range.end - start));
         let within = within.filter(|within| within.end <= bytes.len());
         Ok(bytes.slice(within.ok_or_else(damaged)?))
+    }
+
+    /// Bytes before the tail, which the blocks' checksums cover.
+    pub(crate) fn covered(&self) -> u64 {
+        self.covered
     }
 
     /// Bytes that this takes in memory.

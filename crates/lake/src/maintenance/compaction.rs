@@ -101,15 +101,13 @@ impl Maintenance {
         view: &ReadView,
         files: &[Arc<LiveFile>],
     ) -> Result<FinishedFile, LakeError> {
-        let mut inputs = Vec::with_capacity(files.len());
-        for file in files {
-            let bytes = self.shared.workshop.get(&file.key).await?;
-            inputs.push((file.key.clone(), bytes));
-        }
+        let inputs = files.iter().map(|file| (file.key.clone(), file.bytes));
+        let inputs: Vec<_> = inputs.collect();
         let rows: u64 = files.iter().map(|file| file.rows).sum();
         let rows_expected = usize::try_from(rows).unwrap_or(usize::MAX);
         let schema = Arc::clone(&view.schema);
-        let work = move || merge_files(&schema, inputs, rows_expected);
+        let objects = Arc::clone(&self.shared.workshop.objects);
+        let work = move || merge_files(&schema, &objects, &inputs, rows_expected);
         let merged = self.shared.workers.run(work).await?;
         let written = merged.metadata.file_metadata().num_rows();
         if u64::try_from(written).ok() != Some(rows) {
@@ -163,7 +161,8 @@ impl Maintenance {
     }
 
     /// Small files of one day that are worth joining: many for the day that is being written, two or more
-    /// for a day that is over. Together they stay below the size of one large file, which bounds memory.
+    /// for a day that is over. Together they have at most the bytes of one large file, or are two that are
+    /// smaller than that, which bounds memory: the joined file is in memory until it is written.
     fn pick(
         &self,
         files: &[Arc<LiveFile>],
@@ -194,13 +193,14 @@ impl Maintenance {
             let mut bytes = 0;
             let mut chosen = Vec::new();
             for file in small.into_iter().take(config.compaction_files_max) {
-                bytes += file.bytes;
-                if bytes > config.compaction_file_bytes && chosen.len() >= 2 {
+                let together = file.bytes.saturating_add(bytes);
+                if together > config.compaction_file_bytes && chosen.len() >= 2 {
                     break;
                 }
+                bytes = together;
                 chosen.push(Arc::clone(file));
             }
-            if chosen.len() >= 2 && bytes <= config.compaction_file_bytes.saturating_mul(2) {
+            if chosen.len() >= 2 {
                 return Some((day, chosen));
             }
         }

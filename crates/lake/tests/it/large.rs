@@ -1,5 +1,8 @@
-//! Large events that compress to nearly nothing: memory is bounded by their bytes, not by their number
-//! and not by the size of files.
+//! Large events: memory is bounded by their bytes, not by their number. Those that compress to nearly
+//! nothing are not bounded by the size of files, those that hardly compress make large files.
+
+use cairn_lake::{LookupKey, LookupQuery, LookupSource};
+use cairn_platform::{Entropy as _, SeededEntropy};
 
 use crate::stage::{NOW_MS, Stage, check_rows, event_id, history};
 
@@ -9,17 +12,20 @@ const EVENTS_PER_FILE: u32 = 16;
 /// much again would be needed to put them together at once.
 const GROWTH_BYTES_MAX: u64 = 220 << 20;
 
-/// An event of 0.9 MB.
+/// An event of 0.9 MB that compresses to nearly nothing.
 fn event(number: u32) -> String {
+    event_with(number, &"x".repeat(900_000))
+}
+
+fn event_with(number: u32, policy: &str) -> String {
     let micros = (NOW_MS - i64::from(number + 1) * 1_000) * 1_000;
     let time = cairn_model::EventTime::from_micros(micros).expect("a time");
     format!(
         "{{\"eventVersion\":\"1.11\",\"userIdentity\":{{\"type\":\"IAMUser\"}},\"eventTime\":\"{time}\",\
          \"eventSource\":\"s3.amazonaws.com\",\"eventName\":\"PutBucketPolicy\",\"awsRegion\":\"us-east-1\",\
-         \"sourceIPAddress\":\"192.0.2.1\",\"requestParameters\":{{\"policy\":\"{}\"}},\"eventID\":\"{}\",\
+         \"sourceIPAddress\":\"192.0.2.1\",\"requestParameters\":{{\"policy\":\"{policy}\"}},\"eventID\":\"{}\",\
          \"readOnly\":false,\"eventType\":\"AwsApiCall\",\"managementEvent\":true,\
          \"recipientAccountId\":\"111111111111\",\"eventCategory\":\"Management\"}}",
-        "x".repeat(900_000),
         event_id(number),
     )
 }
@@ -75,5 +81,71 @@ async fn large_events_that_compress_well_are_joined_in_bounded_memory() {
         "a page of {largest} bytes for one event"
     );
     let sent: Vec<_> = (0..FILES * EVENTS_PER_FILE).map(event).collect();
+    check_rows(&lake, &view, &sent).await;
+}
+
+const LARGE_FILE_BYTES: u64 = 64 << 20;
+/// What joining takes beside the file that it makes: the rows in hand, and a row group.
+const BESIDE_BYTES_MAX: u64 = 144 << 20;
+
+/// An event of 0.7 MB that hardly compresses.
+fn random_event(number: u32) -> String {
+    let mut bytes = vec![0; 700_000];
+    SeededEntropy::new(u64::from(number) + 1).fill(&mut bytes);
+    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let letter = |byte: &u8| char::from(letters[usize::from(byte % 64)]);
+    event_with(number, &bytes.iter().map(letter).collect::<String>())
+}
+
+// Proves: R18
+#[tokio::test]
+async fn files_that_hardly_compress_are_joined_in_the_memory_of_one() {
+    let mut stage = Stage::new().await;
+    stage.config.compaction_files_min = 2;
+    stage.config.compaction_file_bytes = LARGE_FILE_BYTES;
+    // One file for each flush.
+    stage.config.read_bytes_max = 96 << 20;
+    let lake = stage.open().await;
+    for numbers in [0..60, 60..120] {
+        for number in numbers {
+            stage.append(&[random_event(number)]).await;
+        }
+        lake.flush().await.expect("it works");
+    }
+    let view = lake.read_view(&history()).expect("the table exists");
+    let sizes: Vec<_> = view.files.iter().map(|file| file.bytes).collect();
+    assert_eq!(sizes.len(), 2);
+    assert!(sizes.iter().sum::<u64>() > 110 << 20, "{sizes:?}");
+    drop(view);
+    std::fs::write("/proc/self/clear_refs", "5").expect("Linux takes it");
+    let before = status("VmRSS");
+    lake.maintain().await.expect("it works");
+    let growth = status("VmHWM").saturating_sub(before);
+    let view = lake.read_view(&history()).expect("the table exists");
+    assert_eq!(view.files.len(), 1);
+    let bound = view.files[0].bytes + BESIDE_BYTES_MAX;
+    let (took, made) = (growth >> 20, view.files[0].bytes >> 20);
+    eprintln!("joining took {took} MiB for a file of {made}");
+    assert!(
+        growth < bound,
+        "joining took {took} MiB for a file of {made}"
+    );
+    // Its row groups end by bytes, and an event in each of them is found.
+    for number in [0, 119] {
+        let query = LookupQuery {
+            account: "111111111111".parse().expect("valid"),
+            region: "us-east-1".parse().expect("valid"),
+            source: LookupSource::Management,
+            attribute: Some((LookupKey::EventId, event_id(number))),
+            start: None,
+            end: None,
+            max_results: 50,
+            after: None,
+        };
+        let page = lake.lookup(query).await.expect("it is found");
+        assert_eq!(page.events.len(), 1);
+        assert_eq!(page.events[0].event_id, event_id(number));
+    }
+    let sent: Vec<_> = (0..120).map(random_event).collect();
     check_rows(&lake, &view, &sent).await;
 }
