@@ -137,7 +137,7 @@ impl Gatekeeper for BucketGate {
         let call = &visitor.arrival.call;
         if let Some(defect) = &outcome.defect {
             self.server.metrics.panics.inc();
-            tracing::error!(request.id = call.request_id, defect, "an s3 request failed");
+            tracing::error!(defect, "an s3 request failed");
         }
         let error = outcome.error.as_ref();
         let code = error.map_or("ok", |(code, _)| known_code(code));
@@ -154,7 +154,7 @@ impl Gatekeeper for BucketGate {
                 Ok(())
             }
             Err(error) => {
-                self.server.not_recorded(call, &error);
+                self.server.not_recorded(&error);
                 let denied = not_recorded(&error);
                 self.answered(call, access.operation.name, denied.code);
                 Err(denied)
@@ -178,7 +178,6 @@ impl BucketGate {
             NotAuthenticated::Refused(error) => error,
             NotAuthenticated::Failed(error) => {
                 tracing::error!(
-                    request.id = call.request_id,
                     error = %error,
                     "an s3 request could not be authenticated"
                 );
@@ -191,7 +190,6 @@ impl BucketGate {
         let (_, reason) = authenticate::refusal(error);
         self.server.metrics.authentication_failed(reason);
         tracing::info!(
-            request.id = call.request_id,
             source.ip = %call.source_ip,
             reason,
             "an s3 request was not authenticated"

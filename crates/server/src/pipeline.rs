@@ -211,7 +211,6 @@ impl Server {
         let took = self.clock.monotonic().saturating_sub(call.began);
         self.metrics.answered(&labels, code, took);
         tracing::debug!(
-            request.id = call.request_id,
             service = labels.service,
             operation = labels.operation,
             code,
@@ -315,23 +314,20 @@ impl Server {
                 let (answer, reason) = authenticate::refusal(error);
                 self.metrics.authentication_failed(reason);
                 tracing::info!(
-                    request.id = call.request_id,
                     source.ip = %call.source_ip,
                     reason,
                     "a request was not authenticated"
                 );
                 failure(call, &answer)
             }
-            NotAuthenticated::Failed(error) => {
-                failure(call, &internal(call, "authenticating", error))
-            }
+            NotAuthenticated::Failed(error) => failure(call, &internal("authenticating", error)),
         }
     }
 
     /// What a caller learns when the event log did not take what it had to take.
-    pub(crate) fn not_recorded(&self, call: &Call, error: &AppendError) -> ApiError {
+    pub(crate) fn not_recorded(&self, error: &AppendError) -> ApiError {
         self.metrics.calls_not_recorded.inc();
-        tracing::warn!(request.id = call.request_id, error = %error, "the event log took no record");
+        tracing::warn!(error = %error, "the event log took no record");
         match error {
             AppendError::RefusedBusy => {
                 ApiError::new(ErrorCode::ThrottlingException, "The event log is busy.")
@@ -435,8 +431,8 @@ impl Server {
 }
 
 /// What a caller learns of a failure of ours; the log has the cause under the same request ID.
-fn internal(call: &Call, during: &'static str, error: &dyn std::error::Error) -> ApiError {
-    tracing::error!(request.id = call.request_id, during, error = %error, "a call failed");
+fn internal(during: &'static str, error: &dyn std::error::Error) -> ApiError {
+    tracing::error!(during, error = %error, "a call failed");
     ApiError::internal_failure()
 }
 

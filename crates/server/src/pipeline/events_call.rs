@@ -76,12 +76,12 @@ async fn put(
         .authorizer
         .grants(call, caller, region.as_str())
         .await
-        .map_err(|error| internal(call, "authorizing", &error))?;
+        .map_err(|error| internal("authorizing", &error))?;
     let accounts = server
         .authorizer
         .accounts()
         .await
-        .map_err(|error| internal(call, "listing accounts", &error))?;
+        .map_err(|error| internal("listing accounts", &error))?;
     let known = accounts
         .iter()
         .filter(|account| account.enabled)
@@ -96,7 +96,7 @@ async fn put(
     let (batch, held) = read(server, caller.account, body, is_gzip, gatekeeper).await?;
     let report = append(server, batch)
         .await
-        .map_err(|error| server.not_recorded(call, &error))?;
+        .map_err(|error| server.not_recorded(&error))?;
     drop(held);
     if !report.denied.is_empty() {
         let context = Context {
@@ -107,12 +107,12 @@ async fn put(
         };
         audit_denied(context, &report.denied)
             .await
-            .map_err(|error| server.not_recorded(call, &error))?;
+            .map_err(|error| server.not_recorded(&error))?;
     }
     if !report.conflicts.is_empty() {
         audit_conflicts(server, caller, &report.conflicts)
             .await
-            .map_err(|error| server.not_recorded(call, &error))?;
+            .map_err(|error| server.not_recorded(&error))?;
     }
     count(server, &report);
     Ok(report)

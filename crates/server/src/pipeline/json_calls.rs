@@ -301,7 +301,7 @@ impl CallError for ApiError {
     }
 
     fn not_recorded(context: Context<'_>, error: &AppendError) -> Self {
-        context.server.not_recorded(context.call, error)
+        context.server.not_recorded(error)
     }
 
     fn recorded_later(message: &'static str) -> Self {

@@ -282,11 +282,7 @@ impl Context<'_> {
             Ok(result) => result.map_err(Stopped::Refused),
             Err(panic) => {
                 self.server.metrics.panics.inc();
-                tracing::error!(
-                    request.id = self.call.request_id,
-                    reason = panic_text(&*panic),
-                    "an operation panicked"
-                );
+                tracing::error!(reason = panic_text(&*panic), "an operation panicked");
                 Err(Stopped::Refused(E::internal()))
             }
         }

@@ -215,7 +215,7 @@ impl CallError for QueryError {
     }
 
     fn not_recorded(context: Context<'_>, error: &AppendError) -> Self {
-        let error = context.server.not_recorded(context.call, error);
+        let error = context.server.not_recorded(error);
         Self::new(QueryErrorCode::ServiceUnavailable, error.message)
     }
 

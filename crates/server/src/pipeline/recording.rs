@@ -77,7 +77,7 @@ pub(crate) fn events(
         };
         let prepared = doors.prepare_own(recipient, &record.to_json(ids));
         prepared.inspect_err(|error| {
-            tracing::error!(request.id = call.request_id, error = %error, "a call's record is not valid");
+            tracing::error!(error = %error, "a call's record is not valid");
         })
     });
     copies.collect()

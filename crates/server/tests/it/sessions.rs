@@ -272,7 +272,7 @@ async fn boundaries_and_session_policies_take_away_and_never_give() {
     app.stop().await;
 }
 
-// Proves: SEC-095, R20, R21
+// Proves: R20, R21
 #[tokio::test]
 async fn an_administrator_of_another_account_administers_nothing_and_a_closed_account_is_out() {
     let app = TestApp::start().await;
