@@ -121,6 +121,9 @@ impl StoredObjects {
 
     /// Opens an object. Blocks: call off the async threads.
     pub(crate) fn object(&self, key: &ObjectKey) -> Result<StoredObject, StoredObjectsError> {
+        if is_unfinished(key.as_str()) {
+            return Err(StoredObjectsError::NotFound);
+        }
         let file = self
             .folder
             .open(key.as_str())
@@ -165,7 +168,11 @@ impl StoredObjects {
                 Ok(metadata) if metadata.is_dir() => {
                     found.push(FolderEntry::Folder(format!("{key}/")));
                 }
-                Ok(metadata) if metadata.is_file() && ObjectKey::parse(&key).is_ok() => {
+                Ok(metadata)
+                    if metadata.is_file()
+                        && !is_unfinished(&key)
+                        && ObjectKey::parse(&key).is_ok() =>
+                {
                     found.push(FolderEntry::Object(ObjectFacts::of(key, &metadata)));
                 }
                 Ok(_) => {}
@@ -212,6 +219,14 @@ impl StoredObject {
         self.file.by_ref().take(limit).read_to_end(&mut buffer)?;
         Ok(buffer.into())
     }
+}
+
+/// What the name of an object ends in while it is written: it gets its own when it is whole, and is no
+/// object before.
+const UNFINISHED_SUFFIX: &str = ".writing";
+
+fn is_unfinished(key: &str) -> bool {
+    key.ends_with(UNFINISHED_SUFFIX)
 }
 
 fn is_absent(reason: &io::Error) -> bool {

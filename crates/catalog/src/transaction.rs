@@ -76,6 +76,10 @@ impl WriteTransaction {
     }
 
     /// Makes everything that was done durable, all of it or nothing.
+    ///
+    /// A commit that has begun must be waited for: if its future is dropped, SQLite may commit after the
+    /// version was told for the last time, and identities in memory stay old until the next change. So
+    /// changes run in tasks of their own, which no caller that goes away can end.
     pub async fn commit(mut self) -> Result<(), CatalogError> {
         let during = "committing a mutation";
         if self.identities_changed {
@@ -88,8 +92,8 @@ impl WriteTransaction {
             .await
             .map_err(CatalogError::while_(during))?;
         }
-        // Told before and after: whoever reads between sees the old state under the old version, and an
-        // answer that is lost with its caller leaves nobody with what was true before.
+        // Told before and after: whoever reads between sees the old state under the old version, and a
+        // commit whose answer is an error leaves nobody with what was true before.
         let changed = self
             .identities_changed
             .then(|| Arc::clone(&self.identity_version));

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use bytes::Bytes;
 use cairn_catalog::lake::{Generation, TableId};
 use cairn_model::{PartitionId, Sequence};
 
@@ -46,27 +45,4 @@ impl ReadView {
         self.files.iter().map(|file| file.rows).sum::<u64>()
             + self.hot.iter().map(|batch| batch.object.rows).sum::<u64>()
     }
-}
-
-/// A record that no row could be made of, as it is kept: one line of JSON that says why and how long the
-/// parts are, then the header's bytes, then the body's.
-pub(crate) fn quarantined_bytes(
-    record: &cairn_eventlog::LogRecord,
-    partition: PartitionId,
-    reason: &str,
-) -> Bytes {
-    let line = serde_json::json!({
-        "format": "cairn.quarantine.1",
-        "partition": partition.0,
-        "sequence": record.sequence.0,
-        "acceptedMs": record.accepted_ms,
-        "reason": reason,
-        "headerBytes": record.record.header.len(),
-        "bodyBytes": record.record.body.len(),
-    });
-    let mut bytes = line.to_string().into_bytes();
-    bytes.push(b'\n');
-    bytes.extend_from_slice(&record.record.header);
-    bytes.extend_from_slice(&record.record.body);
-    Bytes::from(bytes)
 }

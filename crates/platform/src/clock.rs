@@ -143,6 +143,10 @@ impl Clock for ManualClock {
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let (wake, woken) = tokio::sync::oneshot::channel();
+        if duration.is_zero() {
+            // Nothing to wait for, but others get their turn.
+            return Box::pin(tokio::task::yield_now());
+        }
         let mut state = self.lock();
         let deadline = state.monotonic + duration;
         state.sleepers.push((deadline, wake));

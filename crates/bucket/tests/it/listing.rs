@@ -90,6 +90,18 @@ async fn the_first_version_of_listing_pages_by_marker() {
 }
 
 #[tokio::test]
+async fn an_object_that_is_being_written_is_none() {
+    let fixture = Fixture::with(&[("a/b.avro", b"whole"), ("a/c.avro.writing", b"pa")]);
+    for query in ["list-type=2", "list-type=2&prefix=a/&delimiter=/"] {
+        let answer = fixture.get(&format!("/cairn-lake?{query}")).await;
+        assert_eq!(answer.between("<Key>", "</Key>"), ["a/b.avro"], "{query}");
+    }
+    assert_eq!(fixture.get("/cairn-lake/a/b.avro").await.status, 200);
+    let unfinished = fixture.get("/cairn-lake/a/c.avro.writing").await;
+    assert_eq!(unfinished.status, 404);
+}
+
+#[tokio::test]
 async fn bad_page_requests_are_refused() {
     let fixture = Fixture::with(&[("a", b"1")]);
     for query in [

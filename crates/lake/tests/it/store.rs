@@ -41,7 +41,7 @@ fn paths_below(folder: &Path) -> Vec<std::path::PathBuf> {
 
 // Proves: C6, R18
 #[tokio::test]
-async fn a_full_disk_is_retryable_leaves_no_parts_and_passes() {
+async fn a_full_disk_is_retryable_takes_no_write_and_passes() {
     let stage = Stage::new().await;
     drop(stage.open().await);
     let starved = LocalObjects::open(stage.lake_folder())

@@ -1,4 +1,5 @@
 //! Tests of the outside world's stand-ins through their public interface.
 
+mod clock;
 /// Both disks do what the trait says; the simulated one loses what real ones may lose.
 mod disk;
