@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import ssl
 import subprocess
 import threading
 import time
 import uuid
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -215,12 +217,14 @@ def test_a_file_has_one_name_however_it_is_asked_for(server, binary, tmp_path):
     assert len(page["Events"]) == 1
 
 
-class DropsFirstAnswer(FaultProxy):
-    """Loses the first answer, then passes everything on."""
+class DropsFirstBatchsAnswer(FaultProxy):
+    """Loses the second answer, then passes everything on: the first is to the question of health."""
+
+    exchanges = 0
 
     def choose(self) -> Fault:
-        self.plan.share, first = 0.0, self.plan.share
-        return Fault.DROP_ANSWER if first else Fault.NONE
+        self.exchanges += 1
+        return Fault.DROP_ANSWER if self.exchanges == 2 else Fault.NONE
 
 
 # Proves: P1
@@ -231,7 +235,7 @@ def test_events_without_an_id_are_stored_once_though_the_answer_is_lost(server, 
     lines.write_bytes(b"\n".join(map(encode, events)))
     command = [binary, "ingest", "--no-checkpoint", lines]
     outputs = []
-    proxy = DropsFirstAnswer(server.endpoint, Plan(seed=1, share=1.0))
+    proxy = DropsFirstBatchsAnswer(server.endpoint, Plan(seed=1, share=1.0))
     for endpoint in (proxy.endpoint, server.endpoint):
         finished = subprocess.run(
             [*command, "--endpoint", endpoint],
@@ -243,6 +247,7 @@ def test_events_without_an_id_are_stored_once_though_the_answer_is_lost(server, 
         )
         outputs.append(finished.stdout)
     proxy.close()
+    assert proxy.exchanges > 2
     assert all("duplicates  3" in output for output in outputs), outputs
     wanted = [{"AttributeKey": "EventName", "AttributeValue": name}]
     lookup = server.client("cloudtrail").lookup_events
@@ -324,11 +329,87 @@ def test_a_bad_line_spoils_no_other(server, binary, tmp_path):
     ]
 
 
+def test_a_wrong_address_is_told_at_once(server, binary, tmp_path):
+    (tmp_path / "a.ndjson").write_bytes(encode(EventMaker(20).event()))
+    finished = subprocess.run(
+        [binary, "ingest", "--endpoint", "http://127.0.0.1:1", tmp_path / "a.ndjson"],
+        env=server.aws_environment() | {"RUST_BACKTRACE": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert finished.returncode == 1
+    (line,) = finished.stderr.splitlines()
+    assert "http://127.0.0.1:1" in line and "refused" in line, line
+
+
+class AnswersNobody(BaseHTTPRequestHandler):
+    """Refuses every call."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(403)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_certificates_of_ones_own_are_trusted_as_the_aws_cli_trusts_them(
+    server, binary, tmp_path
+):
+    files = Path(__file__).parents[2] / "crates/server/tests/it/fixtures"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files / "localhost.cert.pem", files / "localhost.key.pem")
+    guarded = ThreadingHTTPServer(("127.0.0.1", 0), AnswersNobody)
+    guarded.socket = context.wrap_socket(guarded.socket, server_side=True)
+    threading.Thread(target=guarded.serve_forever, daemon=True).start()
+    (tmp_path / "a.ndjson").write_bytes(encode(EventMaker(21).event()))
+    endpoint = f"https://localhost:{guarded.server_address[1]}"
+
+    def ingest(**environment: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [binary, "ingest", "--no-checkpoint", "--endpoint", endpoint, "a.ndjson"],
+            env=server.aws_environment() | environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    refused = ingest()
+    assert refused.returncode == 1 and "certificate" in refused.stderr, refused.stderr
+    trusted = ingest(AWS_CA_BUNDLE=str(files / "localhost.cert.pem"))
+    assert "HTTP 403" in trusted.stdout, trusted.stdout + trusted.stderr
+    config = tmp_path / "config"
+    config.write_text(f"[default]\nca_bundle = {files / 'localhost.cert.pem'}\n")
+    by_profile = ingest(AWS_CONFIG_FILE=str(config))
+    assert "HTTP 403" in by_profile.stdout, by_profile.stdout + by_profile.stderr
+    missing = ingest(AWS_CA_BUNDLE="nowhere.pem")
+    assert "nowhere.pem" in missing.stderr, missing.stderr
+    guarded.shutdown()
+    guarded.server_close()
+
+
 # Proves: R22
 def test_a_signed_request_follows_no_redirect(server, binary, tmp_path):
     asked = []
 
     class Redirects(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
         def do_POST(self):
             asked.append(self.path)
             self.rfile.read(int(self.headers["Content-Length"]))
@@ -389,7 +470,7 @@ def test_an_interrupted_ingest_goes_on_and_forgets_no_refusal(server, binary, tm
     assert listed.count("\n") == 1
     second.write_bytes(whole)
     resumed = run()
-    assert "resumed     3 events" in resumed.stdout, resumed.stdout
+    assert "resumed     2 events" in resumed.stdout, resumed.stdout
     assert "accepted    2" in resumed.stdout, resumed.stdout
     assert "refused     1" in resumed.stdout, resumed.stdout
     assert resumed.returncode == 1, "one event is not in"

@@ -2,6 +2,9 @@
 request of theirs is in the event log.
 """
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -93,6 +96,23 @@ def test_pyiceberg_counts_the_same_rows(committed):
     assert len(ours) >= EVENTS
     assert set(identifiers) <= ours, "rows that a direct reading does not show"
     check_reads_are_recorded(server, oracle.state(HISTORY).metadata)
+
+
+def test_the_page_for_operators_tells_how_to_read_the_table(committed):
+    server, _ = committed
+    page = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (code,) = [block for block in blocks if "StaticTable" in block]
+    code = code.replace("http://127.0.0.1:4511", server.bucket_endpoint)
+    finished = subprocess.run(
+        [sys.executable, "-c", code],
+        env=server.aws_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert int(finished.stdout) >= EVENTS, finished.stderr
 
 
 def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:

@@ -75,6 +75,12 @@ impl RunningServer {
         let listener = bind(config.listen).await?;
         let bucket_listener = bind(config.s3_listen).await?;
         let addresses = (listener.local_address()?, bucket_listener.local_address()?);
+        let is_open = |address: SocketAddr| !address.ip().is_loopback();
+        if config.tls.is_none() && (is_open(addresses.0) || is_open(addresses.1)) {
+            tracing::warn!(
+                "events and answers travel in plain text beyond this machine: no TLS is set up"
+            );
+        }
         let parts = Parts::open(config, surroundings, addresses).await?;
         let keys = parts.doors.keys();
         let (api, s3) = (

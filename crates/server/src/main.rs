@@ -1,5 +1,6 @@
 //! The `cairn` binary.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Batches come and go by the hundred kilobytes on every thread; the system's allocator gives such memory
@@ -7,6 +8,10 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-fn main() -> anyhow::Result<ExitCode> {
-    cairn_server::cli::run()
+fn main() -> ExitCode {
+    cairn_server::cli::run().unwrap_or_else(|error| {
+        // What went wrong and why, on one line: a backtrace would tell nothing to whoever typed the command.
+        let _ = writeln!(std::io::stderr(), "Error: {error:#}");
+        ExitCode::FAILURE
+    })
 }

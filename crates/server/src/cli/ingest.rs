@@ -25,7 +25,8 @@ use sending::Ingest;
 pub struct IngestArguments {
     #[command(flatten)]
     profile: ProfileArguments,
-    /// Files, folders (searched for log files), or - for standard input.
+    /// Files, folders (searched for files ending in .json, .jsonl or .ndjson, with or without .gz), or - for
+    /// standard input.
     #[arg(required = true, value_name = "FILE|DIR|-")]
     paths: Vec<PathBuf>,
     /// Files sent at the same time.
@@ -52,9 +53,14 @@ pub async fn run(arguments: IngestArguments, clock: Arc<dyn Clock>) -> anyhow::R
     }
     found.sort();
     found.dedup();
-    anyhow::ensure!(!found.is_empty(), "no log files found");
+    anyhow::ensure!(
+        !found.is_empty(),
+        "no log files found: in folders, files that end in .json, .jsonl or .ndjson, with or without .gz"
+    );
     let profile = ClientProfile::resolve(&arguments.profile, CalledService::CloudTrailData)?;
     let http = SignedHttp::new(profile, Arc::clone(&clock))?;
+    // A server that goes away is waited for; one that was never there is a mistake in the address.
+    http.reach().await?;
     let checkpoint = if arguments.no_checkpoint {
         None
     } else {
@@ -87,7 +93,7 @@ pub async fn run(arguments: IngestArguments, clock: Arc<dyn Clock>) -> anyhow::R
     if !report.is_complete() {
         writeln!(
             std::io::stderr(),
-            "not everything went in; run the same command to go on"
+            "not everything went in; when the cause is mended, run the same command to go on"
         )?;
         return Ok(ExitCode::FAILURE);
     }

@@ -11,14 +11,14 @@ use cairn_access::SecretKey;
 pub struct ProfileArguments {
     /// Address of the server, for example http://127.0.0.1:4510; otherwise from `AWS_ENDPOINT_URL` or the
     /// profile.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", global = true)]
     pub endpoint: Option<String>,
     /// Region that requests are signed for.
-    #[arg(long, env = "AWS_REGION", value_name = "REGION")]
+    #[arg(long, env = "AWS_REGION", value_name = "REGION", global = true)]
     pub region: Option<String>,
     /// Profile in the files of the AWS CLI, even if the environment has credentials; otherwise from
     /// `AWS_PROFILE`, or `default`.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", global = true)]
     pub profile: Option<String>,
     #[command(flatten)]
     environment: AwsEnvironment,
@@ -52,6 +52,8 @@ struct AwsEnvironment {
     credentials_file: Option<PathBuf>,
     #[arg(long, hide = true, env = "AWS_CONFIG_FILE")]
     config_file: Option<PathBuf>,
+    #[arg(long, hide = true, env = "AWS_CA_BUNDLE")]
+    ca_bundle: Option<PathBuf>,
     #[arg(long, hide = true, env = "HOME")]
     home: Option<PathBuf>,
 }
@@ -70,6 +72,8 @@ pub(crate) struct ClientProfile {
     pub(crate) access_key_id: String,
     pub(crate) secret: SecretKey,
     pub(crate) session_token: Option<String>,
+    /// Certificates that are trusted beside the system's: `AWS_CA_BUNDLE`, or `ca_bundle` of the profile.
+    pub(crate) ca_bundle: Option<PathBuf>,
 }
 
 /// The service that a command calls: AWS has a variable for the address of each.
@@ -152,7 +156,9 @@ impl ClientProfile {
             .or(environment.default_region.as_ref())
             .or_else(|| setting("region"))
             .map_or(DEFAULT_REGION, String::as_str);
+        let ca_bundle = environment.ca_bundle.clone();
         Ok(Self {
+            ca_bundle: ca_bundle.or_else(|| setting("ca_bundle").map(PathBuf::from)),
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             region: region.to_owned(),
             access_key_id,

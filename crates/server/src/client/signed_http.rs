@@ -1,5 +1,6 @@
 //! One signed request and its answer.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,11 +54,36 @@ pub(crate) enum CallError {
     Client { reason: reqwest::Error },
     #[error("the request cannot be signed: {reason}")]
     Unsignable { reason: String },
-    #[error("no answer from {endpoint}: {reason}")]
+    #[error("{file} holds no certificates that can be read")]
+    CaBundle { file: PathBuf },
+    #[error("no answer from {endpoint}: {}", chain(reason))]
     NoAnswer {
         endpoint: String,
         reason: reqwest::Error,
     },
+}
+
+/// An error with its causes: the HTTP library's own text does not say why a request failed.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// The certificates of a PEM file, beside those that the system trusts.
+fn certificates(file: &Path) -> Result<Vec<reqwest::Certificate>, CallError> {
+    let unreadable = || CallError::CaBundle { file: file.into() };
+    let pem = std::fs::read(file).map_err(|_| unreadable())?;
+    let found = reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| unreadable())?;
+    if found.is_empty() {
+        Err(unreadable())
+    } else {
+        Ok(found)
+    }
 }
 
 impl SignedHttp {
@@ -72,7 +98,13 @@ impl SignedHttp {
             ("http" | "https", Some(host), None) => host.to_owned(),
             _ => return Err(malformed()),
         };
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if let Some(file) = &profile.ca_bundle {
+            for certificate in certificates(file)? {
+                builder = builder.add_root_certificate(certificate);
+            }
+        }
+        let http = builder
             .timeout(REQUEST_TIMEOUT)
             // A signed request goes where its sender said and nowhere else (R22).
             .redirect(reqwest::redirect::Policy::none())
@@ -84,6 +116,18 @@ impl SignedHttp {
             host,
             clock,
         })
+    }
+
+    /// Asks whether anybody is there to connect to, whatever the answer is.
+    pub(crate) async fn reach(&self) -> Result<(), CallError> {
+        let endpoint = &self.profile.endpoint;
+        match self.http.get(format!("{endpoint}/healthz")).send().await {
+            Err(reason) if reason.is_connect() => Err(CallError::NoAnswer {
+                endpoint: endpoint.clone(),
+                reason,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Posts JSON to `path`, signed for `service`.

@@ -18,8 +18,8 @@ use super::page_token::{Fingerprint, PageTokens};
 use crate::config::{AdmissionConfig, LookupConfig};
 use crate::doors::admission::RateLimit;
 
-/// OVR-084
-const RESULTS_DEFAULT: usize = 10;
+/// OVR-084. Without a number a page is as large as it may be: so says the service's model, though the manual's
+/// section on Insights says 10.
 const RESULTS_MAX: usize = 50;
 
 /// The operation.
@@ -113,7 +113,7 @@ fn query(account: AccountId, region: &Region, input: &LookupEventsRequest) -> Lo
         attribute,
         start: input.start_time.map(Timestamp::to_event_time),
         end: input.end_time.map(Timestamp::to_event_time),
-        max_results: max_results.unwrap_or(RESULTS_DEFAULT).clamp(1, RESULTS_MAX),
+        max_results: max_results.unwrap_or(RESULTS_MAX).clamp(1, RESULTS_MAX),
         after: None,
     }
 }

@@ -249,7 +249,7 @@ async fn a_request_signed_five_minutes_off_is_refused() {
 
 // Proves: OVR-084, OVR-088, OVR-089
 #[tokio::test]
-async fn a_page_has_ten_events_unless_asked_and_an_event_of_nothing_lists_no_resources() {
+async fn a_page_has_fifty_events_unless_asked_and_an_event_of_nothing_lists_no_resources() {
     let app = TestAppBuilder::default()
         .at(ManualClock::at(START_MS))
         .start()
@@ -261,8 +261,9 @@ async fn a_page_has_ten_events_unless_asked_and_an_event_of_nothing_lists_no_res
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()["Events"].as_array().expect("a list").clone()
     };
-    assert_eq!(events(&json!({})).await.len(), 10);
+    assert_eq!(events(&json!({})).await.len(), 50);
     assert_eq!(events(&page(50, None)).await.len(), 50);
+    assert_eq!(events(&page(10, None)).await.len(), 10);
     for count in [0, 51] {
         let answer = client.cloudtrail("LookupEvents", &page(count, None)).await;
         assert_eq!(answer.status, 400, "{count}");

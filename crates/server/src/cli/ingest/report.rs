@@ -142,8 +142,8 @@ impl Report {
         if self.skipped > 0 {
             writeln!(
                 out,
-                "resumed     {} events were acknowledged before",
-                self.skipped
+                "resumed     {} events went in before",
+                self.skipped.saturating_sub(self.refused_before)
             )?;
         }
         writeln!(out, "accepted    {}", self.accepted)?;
@@ -165,10 +165,7 @@ impl Report {
         writeln!(out, "refused     {}", self.refused())?;
         if self.refused_before > 0 {
             let before = self.refused_before;
-            writeln!(
-                out,
-                "  {before} before this run; the list of that run has them"
-            )?;
+            writeln!(out, "  {before} before this run")?;
         }
         for (
             (code, message),

@@ -1,6 +1,7 @@
 //! Batches to the server: several files at once, the batches of a file in order, retries with backoff.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -32,6 +33,10 @@ pub(crate) struct Ingest {
     /// Unlike that of any other run.
     run: String,
     progress: ProgressBar,
+    /// Some batch was given up because nobody answered: the others need not wait as long again.
+    gave_up: AtomicBool,
+    /// The reason for waiting that was told last; none while the server answers.
+    waiting_for: Mutex<Option<String>>,
     /// Held while one batch is noted, never across an await.
     books: Mutex<Books>,
 }
@@ -106,6 +111,8 @@ impl Ingest {
             clock,
             run: entropy.uuid(),
             progress,
+            gave_up: AtomicBool::new(false),
+            waiting_for: Mutex::default(),
             books,
         }
     }
@@ -231,8 +238,12 @@ impl Ingest {
                 .post_json("cloudtrail-data", "/events", body.clone())
                 .await
             {
-                Ok(answer) if answer.status == 413 => return Ok(None),
+                Ok(answer) if answer.status == 413 => {
+                    self.tell_waiting(None);
+                    return Ok(None);
+                }
                 Ok(answer) if !answer.is_retryable() => {
+                    self.tell_waiting(None);
                     return serde_json::from_slice(&answer.body)
                         .ok()
                         .filter(|_| matches!(answer.status, 200 | 400))
@@ -245,14 +256,33 @@ impl Ingest {
                 }
                 Err(no_answer) => no_answer.to_string(),
             };
-            if attempt == ATTEMPTS_MAX {
+            if attempt == ATTEMPTS_MAX || self.gave_up.load(Ordering::Relaxed) {
+                self.gave_up.store(true, Ordering::Relaxed);
                 return Err(FileFailure::Server(failure));
             }
-            self.progress.set_message(format!("waiting: {failure}"));
+            self.tell_waiting(Some(failure));
             self.clock.sleep(backoff).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
         unreachable!("the last attempt returns")
+    }
+
+    /// Says once for what the command waits: in the bar, or on standard error where there is none.
+    fn tell_waiting(&self, reason: Option<String>) {
+        let mut told = self
+            .waiting_for
+            .lock()
+            .expect("no holder of this lock panics");
+        if *told == reason {
+            return;
+        }
+        if let Some(reason) = &reason {
+            self.progress.set_message(format!("waiting: {reason}"));
+            if self.progress.is_hidden() {
+                let _ = writeln!(io::stderr(), "waiting: {reason}");
+            }
+        }
+        *told = reason;
     }
 
     fn note(
