@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help run test test-rust test-python check fmt bench torture torture-rust torture-python \
-    fuzz clean tools python binaries
+    fuzz fuzz-all clean tools python binaries
 
 # Tools that are not on the machine are built once, at these versions, into a cache outside the
 # clone; CAIRN_CACHE moves it.
@@ -85,14 +85,24 @@ torture-python: python binaries
 	CAIRN_SABOTAGED_BINARY=$(TARGET)/cairn-under-test/cairn-sabotaged \
 	$(PYTHON) -m pytest $(TORTURE) --timeout 7200 $(PYTEST_ARGS)
 
-# Targets that need the whole server, and so a long build.
-FUZZ_FEATURES = $(if $(filter s3_head query_form gzip_body session_token page_token \
-    identity_document configuration hot_object manifest data_file,$(TARGET_NAME)),--features server)
-fuzz: ## Fuzz one parser: make fuzz TARGET_NAME=json_scan SECONDS_MAX=600
-	@command -v cargo-fuzz >/dev/null || \
-	    cargo install --locked --root $(TOOLS) cargo-fuzz@$(FUZZ_VERSION)
-	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run $(FUZZ_FEATURES) $(TARGET_NAME) -- \
-	    -max_total_time=$(or $(SECONDS_MAX),600)
+# Some targets need the whole server, and so a long build. New inputs are kept outside the clone.
+FUZZ_TARGETS = $(sort $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs))))
+FUZZ_FEATURES = $(if $(shell grep --after-context=2 '^name = "$(TARGET_NAME)"' fuzz/Cargo.toml | \
+    grep required-features),--features server)
+FUZZ_FOUND = $(CAIRN_CACHE)/fuzz/$(TARGET_NAME)
+fuzz: $(TOOLS)/.fuzz ## Fuzz one parser: make fuzz TARGET_NAME=json_scan SECONDS_MAX=600
+	mkdir -p $(FUZZ_FOUND)
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run $(FUZZ_FEATURES) $(TARGET_NAME) \
+	    $(FUZZ_FOUND) corpus/$(TARGET_NAME) -- \
+	    -max_total_time=$(or $(SECONDS_MAX),600) -timeout=10 -report_slow_units=1 \
+	    -max_len=65536 -print_final_stats=1 -verbosity=0 \
+	    $(patsubst fuzz/%,-dict=%,$(wildcard fuzz/dictionaries/$(TARGET_NAME).dict))
+
+fuzz-all: ## Every parser, one after the other, up to the first finding (SECONDS_MAX for each)
+	for target in $(FUZZ_TARGETS); do \
+	    echo "== $$target"; \
+	    $(MAKE) --no-print-directory fuzz TARGET_NAME=$$target FUZZ_FEATURES="--features server"; \
+	done
 
 clean: ## Remove build products and the virtual environment of this clone
 	rm -rf target .venv .pytest_cache
@@ -110,6 +120,12 @@ $(TOOLS)/.deny:
 	mkdir -p $(TOOLS)
 	command -v cargo-deny >/dev/null || CARGO_TARGET_DIR=$(CAIRN_CACHE)/tools-target \
 	    cargo install --locked --debug --root $(TOOLS) cargo-deny@$(DENY_VERSION)
+	touch $@
+
+$(TOOLS)/.fuzz:
+	mkdir -p $(TOOLS)
+	command -v cargo-fuzz >/dev/null || CARGO_TARGET_DIR=$(CAIRN_CACHE)/tools-target \
+	    cargo install --locked --debug --root $(TOOLS) cargo-fuzz@$(FUZZ_VERSION)
 	touch $@
 
 python: .venv/.installed

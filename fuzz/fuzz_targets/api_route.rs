@@ -8,7 +8,11 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|target: &str| {
     if let Ok(row) = route(target) {
         let spellings = [TARGET_PREFIX_LONG, TARGET_PREFIX_SHORT];
-        assert!(spellings.iter().any(|prefix| target == format!("{prefix}{}", row.name)));
+        assert!(
+            spellings
+                .iter()
+                .any(|prefix| target == format!("{prefix}{}", row.name))
+        );
     }
     if let Ok(row) = route_rest("POST", target) {
         assert_eq!(row.path, target);

@@ -10,6 +10,9 @@ fuzz_target!(|text: &str| {
         let parts = [arn.partition(), arn.service(), arn.region(), arn.account()].join(":");
         assert_eq!(format!("arn:{parts}:{}", arn.resource()), text);
         assert!(arn.resource().ends_with(arn.resource_name()));
-        assert!(arn.resource_kind().is_none_or(|kind| arn.resource().starts_with(kind)));
+        assert!(
+            arn.resource_kind()
+                .is_none_or(|kind| arn.resource().starts_with(kind))
+        );
     }
 });

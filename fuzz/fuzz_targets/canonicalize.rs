@@ -8,7 +8,9 @@ use cairn_model::{CanonicalEvent, Completion, RecordError, RoutingHeader, canoni
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(event) = complete(&Bytes::copy_from_slice(bytes), || "new".to_owned()) else { return };
+    let Ok(event) = complete(&Bytes::copy_from_slice(bytes), || "new".to_owned()) else {
+        return;
+    };
     let again = complete(&event.json, || unreachable!("a canonical event has an ID"));
     assert_eq!(again.as_ref(), Ok(&event));
     let mut stored = Vec::new();
@@ -25,5 +27,11 @@ fn complete(
     mut new_event_id: impl FnMut() -> String,
 ) -> Result<CanonicalEvent, RecordError> {
     let account = "123456789012".parse().expect("twelve digits");
-    canonicalize(source, &mut Completion { account, new_event_id: &mut new_event_id })
+    canonicalize(
+        source,
+        &mut Completion {
+            account,
+            new_event_id: &mut new_event_id,
+        },
+    )
 }

@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| cairn_lake::fuzzing::hot_object(bytes));
+fuzz_target!(init: cairn_fuzz::let_libraries_panic(), |bytes: &[u8]| cairn_lake::fuzzing::hot_object(bytes));

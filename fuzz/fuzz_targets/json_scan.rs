@@ -23,6 +23,11 @@ fn check(value: Value<'_, '_>) {
     // Checking each inner value by itself would take quadratic time; its kind and text are enough.
     for inner in members.chain(value.elements()).take(8) {
         assert!(!inner.raw().is_empty());
-        let _ = (inner.as_str(), inner.as_f64(), inner.as_i64(), inner.as_bool());
+        let _ = (
+            inner.as_str(),
+            inner.as_f64(),
+            inner.as_i64(),
+            inner.as_bool(),
+        );
     }
 }

@@ -2,6 +2,7 @@
 //! exceptions stand by name in the rule's own table, with their reason.
 
 mod dependencies;
+mod fuzz_targets;
 mod modules;
 mod text;
 
@@ -49,6 +50,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     findings.extend(modules::names(&files));
     findings.extend(modules::roots_without_logic(&files));
     findings.extend(modules::unreached(&files));
+    findings.extend(fuzz_targets::complete(&files));
     findings.extend(text::forbidden_words(&files));
     findings.extend(text::ignored_tests(&files));
     findings.extend(text::widths(&files));

@@ -137,11 +137,12 @@ impl Bucket {
             .iter()
             .map(|entry| u32::from_le_bytes(*entry))
             .take_while(|entry| entry >> 8 == self.rest);
-        Some(
-            found
-                .map(|entry| usize::from(entry.to_le_bytes()[0]))
-                .collect(),
-        )
+        let blocks: Vec<usize> = found
+            .map(|entry| usize::from(entry.to_le_bytes()[0]))
+            .collect();
+        blocks
+            .is_sorted_by(|one, next| one < next)
+            .then_some(blocks)
     }
 }
 

@@ -27,6 +27,8 @@ use crate::lake::Lake;
 use crate::making::{EVENT_HISTORY, INSIGHTS_EVENTS};
 
 pub(crate) use file_cache::FileCache;
+#[cfg(any(test, fuzzing))]
+pub(crate) use {file_cache::identity, page::find_page};
 
 /// What to look up. Times are inclusive (OVR-080).
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ use iceberg::spec::{
     ManifestWriterBuilder, PartitionSpec, SchemaRef,
 };
 
+use crate::contained::contained;
 use crate::error::LakeError;
 use crate::live_file::LiveFile;
 
@@ -105,8 +106,10 @@ pub(crate) async fn encode_manifest_list(
 }
 
 pub(crate) fn decode_manifest_list(bytes: &[u8]) -> Result<Vec<ManifestFile>, LakeError> {
-    let list = ManifestList::parse_with_version(bytes, FormatVersion::V2)
-        .map_err(LakeError::iceberg("reading a manifest list"))?;
+    let list = contained("a manifest list", || {
+        ManifestList::parse_with_version(bytes, FormatVersion::V2)
+            .map_err(LakeError::iceberg("reading a manifest list"))
+    })?;
     Ok(list.consume_entries().into_iter().collect())
 }
 
@@ -116,7 +119,9 @@ pub(crate) fn decode_manifest(
     schema: &SchemaRef,
     bytes: &[u8],
 ) -> Result<LoadedManifest, LakeError> {
-    let manifest = Manifest::parse_avro(bytes).map_err(LakeError::iceberg("reading a manifest"))?;
+    let manifest = contained(&file.manifest_path, || {
+        Manifest::parse_avro(bytes).map_err(LakeError::iceberg("reading a manifest"))
+    })?;
     let mut live = Vec::new();
     for entry in manifest.entries() {
         if entry.status == ManifestStatus::Deleted {

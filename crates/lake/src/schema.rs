@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema as ArrowSchema, SchemaRef as ArrowSchemaRef};
+use arrow::datatypes::{DataType, Schema as ArrowSchema, SchemaRef as ArrowSchemaRef, TimeUnit};
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::{
     ListType, MapType, NestedField, NestedFieldRef, NullOrder, PrimitiveType, Schema,
@@ -31,6 +31,21 @@ pub(crate) enum Kind {
     Struct(&'static [Member]),
     /// array
     List(&'static Kind),
+}
+
+impl Kind {
+    fn is_held_by(self, found: &DataType) -> bool {
+        match (self, found) {
+            (Self::Map | Self::Struct(_), _)
+            | (Self::Text, DataType::Utf8)
+            | (Self::Flag, DataType::Boolean)
+            | (Self::Int, DataType::Int32)
+            | (Self::Long, DataType::Int64)
+            | (Self::Time, DataType::Timestamp(TimeUnit::Microsecond, _)) => true,
+            (Self::List(kind), DataType::List(element)) => kind.is_held_by(element.data_type()),
+            _ => false,
+        }
+    }
 }
 
 /// A column or a member of a struct.
@@ -243,6 +258,19 @@ pub(crate) fn arrow_schema(schema: &Schema) -> Result<ArrowSchemaRef, LakeError>
             columns: arrow.fields().len(),
         })
     }
+}
+
+/// The name of a column of `file` that lookups cannot read, because it has another type than this build
+/// writes. Maps and structs are not asked about: lookups never read them.
+pub(crate) fn wrong_column(file: &ArrowSchema) -> Option<&str> {
+    let wrong = |field: &&Arc<arrow::datatypes::Field>| {
+        let known = column_index(field.name()).map(|at| COLUMNS[at].kind);
+        known.is_some_and(|kind| !kind.is_held_by(field.data_type()))
+    };
+    file.fields()
+        .iter()
+        .find(wrong)
+        .map(|field| field.name().as_str())
 }
 
 /// Partitioned by the day of the event's time.

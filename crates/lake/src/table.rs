@@ -15,6 +15,7 @@ use iceberg::spec::{
     TableMetadataBuilder,
 };
 
+use crate::contained::contained;
 use crate::error::LakeError;
 use crate::failpoints;
 use crate::live_file::LiveFile;
@@ -492,9 +493,11 @@ pub(crate) fn stored_key(location: &str) -> Result<&str, LakeError> {
 }
 
 pub(crate) fn parse_metadata(key: &str, bytes: &[u8]) -> Result<TableMetadata, LakeError> {
-    serde_json::from_slice(bytes).map_err(|error| LakeError::Damaged {
-        key: key.to_owned(),
-        reason: error.to_string(),
+    contained(key, || {
+        serde_json::from_slice(bytes).map_err(|error| LakeError::Damaged {
+            key: key.to_owned(),
+            reason: error.to_string(),
+        })
     })
 }
 

@@ -1,6 +1,6 @@
 //! The command line (DESIGN 3 as the README shows it): one binary, one subcommand for each job.
 
-mod identity;
+pub(crate) mod identity;
 pub mod ingest;
 mod serve;
 

@@ -2,11 +2,16 @@
 //! these functions, and the tests replay their corpora and small changes of them. Not part of the
 //! shipped program.
 
+use std::io::Cursor;
+
 use cairn_lake::LookupCursor;
+use cairn_model::json::{Document, Kind};
 use cairn_platform::{MasterKey, SeededEntropy};
 use serde_json::Value;
 
 use crate::administration::document::IdentityDocument;
+use crate::cli::identity::AnswerElement;
+use crate::cli::ingest::{EventIds, EventReader, Input};
 use crate::config::{Config, Layers};
 use crate::doors::gzip;
 use crate::operations::page_token::{Fingerprint, PageTokens};
@@ -44,6 +49,47 @@ pub fn gzip_body(input: &[u8]) {
         // A shorter input is another text or none.
         let shorter = gzip::decompress(&input[..input.len() - 1], BYTES_MAX, 20);
         assert!(shorter != Ok(text), "the last byte was not looked at");
+    }
+}
+
+/// Files of `cairn ingest`: every event of theirs is given once, none is empty, and one that is a JSON
+/// object without an ID gets the same one each time.
+pub fn ingest_file(input: &[u8]) {
+    let file = Input::File {
+        path: "a file".into(),
+        bytes: 0,
+        modified_ms: 0,
+    };
+    let ids = EventIds::of(&file, "a run");
+    let Ok(mut reader) = EventReader::new(Box::new(Cursor::new(input.to_vec()))) else {
+        return;
+    };
+    while let Ok(batch) = reader.next_batch(3, 1 << 10) {
+        if batch.is_empty() {
+            break;
+        }
+        assert!(batch.len() <= 3);
+        for event in batch.into_iter().flatten() {
+            assert!(!event.is_empty());
+            let object =
+                Document::parse(&event).is_ok_and(|read| read.root().kind() == Kind::Object);
+            let completed = ids.complete(event.clone(), 7);
+            assert_eq!(completed, ids.complete(event, 7));
+            let whole = Document::parse(&completed).ok();
+            let has_id = whole.is_some_and(|read| read.root().get("eventID").is_some());
+            assert_eq!(object, has_id, "{}", String::from_utf8_lossy(&completed));
+        }
+    }
+}
+
+/// XML answers to `cairn identity`: a tree in which every element is found, or a refusal.
+pub fn answer_xml(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    if let Ok(root) = AnswerElement::parse(text) {
+        let found = root.all("member").len() + root.text("Arn").len() + root.own_text().len();
+        assert!(found <= text.len());
     }
 }
 

@@ -2,6 +2,8 @@
 
 /// A client that signs requests, to be bent by the tests.
 mod client;
+/// What fuzzing starts from or has found, replayed.
+mod corpus;
 /// The managed policies that exist under AWS's ARNs.
 mod managed_policies;
 /// Condition operators, one row per operator and situation.

@@ -1,4 +1,4 @@
-//! The seeds of the fuzz target `segment_decode`, and every input that once found a fault, replayed.
+//! The seeds of the fuzz targets `segment_decode` and `witness_decode`, and every input that once found a fault, replayed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,15 +26,46 @@ async fn foreign_files_open_and_read_to_their_end() {
         let file = disk.open(&path).expect("it was planted");
         inspect_segment(file.as_ref(), NAME).expect("the disk works");
         let log = SegmentedLog::open(small_config(), Arc::new(disk), clock()).expect("it opens");
-        let mut next = Sequence(0);
-        while next < log.durable_end(PARTITION) {
-            next = match log.read(PARTITION, next, 1000).await {
-                Ok(records) => records.last().expect("there is one").sequence.plus(1),
-                Err(ReadError::Corrupt { resume_at, .. }) if resume_at > next => resume_at,
-                Err(error) => panic!("{error}"),
-            };
-            read += 1;
-        }
+        read += read_to_the_end(&log).await;
     }
     assert!(read > 0, "some seed holds records");
+}
+
+// Proves: R24, R4
+#[tokio::test]
+async fn foreign_witnesses_beside_a_segment_hold_up_no_reader() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    let segment = std::fs::read(corpus.join("segment_decode/sealed-segment")).expect("a seed");
+    let mut read = 0;
+    for seed in std::fs::read_dir(corpus.join("witness_decode")).expect("the corpus is there") {
+        let bytes = std::fs::read(seed.expect("it can be listed").path()).expect("it can be read");
+        let disk = SimDisk::new(1);
+        disk.plant(&Path::new("/log").join(NAME), &segment);
+        let mut slots = bytes.chunks(64);
+        for file in ["watermark", "released"] {
+            let mut contents = slots.next().unwrap_or_default().to_vec();
+            contents.resize(4096, 0);
+            contents.extend(slots.next().unwrap_or_default());
+            disk.plant(&Path::new("/log").join(file), &contents);
+        }
+        let Ok(log) = SegmentedLog::open(small_config(), Arc::new(disk), clock()) else {
+            continue;
+        };
+        read += read_to_the_end(&log).await;
+    }
+    assert!(read > 0, "some seed leaves records to read");
+}
+
+/// Reads, or passes over as damaged, whatever the log says it has. How often it was asked.
+async fn read_to_the_end(log: &SegmentedLog) -> usize {
+    let (mut next, mut reads) = (log.start(PARTITION), 0);
+    while next < log.durable_end(PARTITION) {
+        next = match log.read(PARTITION, next, 1000).await {
+            Ok(records) => records.last().expect("there is one").sequence.plus(1),
+            Err(ReadError::Corrupt { resume_at, .. }) if resume_at > next => resume_at,
+            Err(error) => panic!("{error}"),
+        };
+        reads += 1;
+    }
+    reads
 }

@@ -16,11 +16,12 @@ use parquet::file::statistics::Statistics;
 use super::ranged_reader::RangedReader;
 use super::scope::Scopes;
 use crate::block_index::{BlockIndex, Directory, METADATA_KEY};
-use crate::contained::contained;
+use crate::contained::contained_reading;
 use crate::error::LakeError;
 use crate::live_file::LiveFile;
 use crate::objects::Objects;
 use crate::parquet_file::leaf_path;
+use crate::schema::wrong_column;
 use crate::sums::BlockSums;
 
 /// The name of the virtual column that tells a row's number in its file.
@@ -93,11 +94,21 @@ impl OpenFile {
             .get_metadata(Some(&options))
             .await
             .map_err(LakeError::parquet(doing))?;
-        check_identity(file, &footer)?;
-        // Of large files the footer is read before anything vouches for it.
-        let fetching = contained(&file.key, || {
-            ArrowReaderMetadata::try_new(footer, options.clone()).map_err(LakeError::parquet(doing))
-        })?;
+        if identity(&footer) != (file.rows, file.sequences) {
+            let (rows, (first, last)) = identity(&footer);
+            return Err(LakeError::Damaged {
+                key: file.key.clone(),
+                reason: format!("it holds {rows} rows of the sequences {first} to {last}"),
+            });
+        }
+        let fetching = ArrowReaderMetadata::try_new(footer, options.clone())
+            .map_err(LakeError::parquet(doing))?;
+        if let Some(column) = wrong_column(fetching.schema()) {
+            return Err(LakeError::Damaged {
+                key: file.key.clone(),
+                reason: format!("column {column} has another type"),
+            });
+        }
         let row_number: FieldRef =
             Arc::new(Field::new(ROW_NUMBER, DataType::Int64, false).with_extension_type(RowNumber));
         let options = options
@@ -223,11 +234,12 @@ impl OpenFile {
     }
 }
 
-/// Refuses a file that is not the one that the manifest means: its rows and sequences are others (C5).
-fn check_identity(file: &LiveFile, footer: &ParquetMetaData) -> Result<(), LakeError> {
-    let (mut rows, mut first, mut last) = (0, u64::MAX, 0);
+/// Rows, and least and greatest sequence: if these are not what the manifest says, the file is another one
+/// (C5).
+pub(crate) fn identity(footer: &ParquetMetaData) -> (u64, (u64, u64)) {
+    let (mut rows, mut first, mut last) = (0_u64, u64::MAX, 0);
     for group in footer.row_groups() {
-        rows += u64::try_from(group.num_rows()).unwrap_or(0);
+        rows = rows.saturating_add(u64::try_from(group.num_rows()).unwrap_or(0));
         let named = |column: &&ColumnChunkMetaData| column.column_path().string() == "_sequence";
         if let Some(Statistics::Int64(bounds)) = group
             .columns()
@@ -240,13 +252,7 @@ fn check_identity(file: &LiveFile, footer: &ParquetMetaData) -> Result<(), LakeE
             last = last.max(bound(bounds.max_opt()).unwrap_or(0));
         }
     }
-    if rows == file.rows && (first, last) == file.sequences {
-        return Ok(());
-    }
-    Err(LakeError::Damaged {
-        key: file.key.clone(),
-        reason: format!("it holds {rows} rows of the sequences {first} to {last}"),
-    })
+    (rows, (first, last))
 }
 
 fn bloom_bytes(bloom: &Sbbf) -> usize {
@@ -331,7 +337,8 @@ impl FileCache {
             return Ok(known);
         }
         let remembered = Arc::clone(&self.remembered);
-        let opened = OpenFile::open(Arc::clone(objects), file, remembered).await?;
+        let opening = OpenFile::open(Arc::clone(objects), file, remembered);
+        let opened = contained_reading(key, opening).await?;
         let opened = Arc::new(opened);
         let mut entries = self.lock();
         entries.uses += 1;

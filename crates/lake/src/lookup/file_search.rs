@@ -174,21 +174,21 @@ pub(super) async fn fetch_rows(
 /// The row groups that hold the rows, and the rows' places in those groups put end to end.
 fn selection_of(metadata: &ParquetMetaData, rows: &[usize]) -> (Vec<usize>, RowSelection) {
     let (mut groups, mut ranges) = (Vec::new(), Vec::<Range<usize>>::new());
-    let (mut first, mut selected) = (0, 0);
+    let (mut first, mut selected) = (0_usize, 0_usize);
     let mut remaining = rows;
     for (index, group) in metadata.row_groups().iter().enumerate() {
         let count = usize::try_from(group.num_rows()).unwrap_or(0);
-        let inside = remaining.partition_point(|row| *row < first + count);
+        let inside = remaining.partition_point(|row| *row < first.saturating_add(count));
         if inside > 0 {
             groups.push(index);
             ranges.extend(remaining[..inside].iter().map(|row| {
-                let at = selected + row - first;
+                let at = selected + (row - first);
                 at..at + 1
             }));
-            selected += count;
+            selected = selected.saturating_add(count);
         }
         remaining = &remaining[inside..];
-        first += count;
+        first = first.saturating_add(count);
     }
     (
         groups,

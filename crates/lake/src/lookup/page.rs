@@ -14,6 +14,7 @@ use super::places::{NewestPlaces, Place, Source};
 use super::question::{Question, column};
 use super::shown::{SHOWN_COLUMNS, event_of_record, event_of_row};
 use super::{LookupCursor, LookupEvent, LookupPage, LookupQuery, LookupSource};
+use crate::contained::contained_reading;
 use crate::error::LakeError;
 use crate::live_file::LiveFile;
 use crate::merge::compare_checksums;
@@ -99,7 +100,8 @@ async fn newest_places(
         }
         let narrowed = Arc::new(question.not_before(floor));
         let open = cache.open(objects, file).await?;
-        newest.add(file_search::newest_places(&open, index, &narrowed, wanted).await?);
+        let search = file_search::newest_places(&open, index, &narrowed, wanted);
+        newest.add(contained_reading(&file.key, search).await?);
     }
     Ok(newest.into_vec())
 }
@@ -145,7 +147,8 @@ async fn fetch(
         rows.sort_unstable();
         let numbers: Vec<usize> = rows.iter().map(|(row, _)| *row).collect();
         let open = cache.open(objects, &view.files[file]).await?;
-        let fetched = fetch_from_file(&open, &numbers, query).await?;
+        let fetch = fetch_from_file(&open, &numbers, query);
+        let fetched = contained_reading(&open.reader.key, fetch).await?;
         for (event, (_, at)) in fetched.into_iter().zip(rows) {
             events[at] = Some(event);
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use bytes::Bytes;
 use cairn_model::destination::{DestinationLimit, fit};
 use cairn_model::json::Document;
-use cairn_model::{Arn, Completion, RoutingHeader, canonicalize, split_batch};
+use cairn_model::{Arn, Completion, EventTime, RoutingHeader, canonicalize, split_batch};
 use proptest::prelude::{any, prop, proptest};
 
 const EVENT: &str = r#"{"eventVersion":"1.08","userIdentity":{"type":"IAMUser","userName":"al"},
@@ -110,4 +110,21 @@ fn the_fuzzers_saved_arns_are_the_sum_of_their_parts() {
         let parts = [arn.partition(), arn.service(), arn.region(), arn.account()];
         assert_eq!(format!("arn:{}:{}", parts.join(":"), arn.resource()), text);
     }
+}
+
+// Proves: R24
+#[test]
+fn the_fuzzers_saved_times_are_read_and_written_again() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/timestamps");
+    let mut read = 0;
+    for entry in std::fs::read_dir(corpus).expect("every target has a corpus") {
+        let path = entry.expect("a directory entry").path();
+        let text = String::from_utf8(std::fs::read(path).expect("a file")).expect("text");
+        if let Ok(time) = text.parse::<EventTime>() {
+            let again: EventTime = time.to_string().parse().expect("our own form");
+            assert_eq!(again.as_seconds(), time.as_seconds(), "{text}");
+            read += 1;
+        }
+    }
+    assert!(read >= 2, "some seeds are times of records");
 }

@@ -22,6 +22,9 @@ use crate::query_protocol::{QueryService, World};
 use answer::Element;
 use file::FileForm;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use answer::Element as AnswerElement;
+
 /// Administers accounts, and imports and exports identities.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct IdentityArguments {

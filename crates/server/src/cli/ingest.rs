@@ -20,6 +20,9 @@ use crate::client::{CalledService, ClientProfile, ProfileArguments, SignedHttp};
 use checkpoint::Checkpoint;
 use sending::Ingest;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use {event_ids::EventIds, inputs::EventReader, inputs::Input};
+
 /// Sends CloudTrail files ({"Records":[…]} or one event a line, .gz too) to a server.
 #[derive(Clone, Debug, clap::Args)]
 pub struct IngestArguments {

@@ -81,6 +81,18 @@ fn page_tokens_open_with_the_seal_only() {
 
 // Proves: R24
 #[test]
+fn files_to_ingest_are_read_or_refused() {
+    replay("ingest_file", super::ingest_file);
+}
+
+// Proves: R24
+#[test]
+fn answers_are_read_or_refused() {
+    replay("answer_xml", super::answer_xml);
+}
+
+// Proves: R24
+#[test]
 fn identity_documents_are_written_as_they_were_read() {
     replay("identity_document", super::identity_document);
 }

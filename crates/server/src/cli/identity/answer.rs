@@ -9,7 +9,7 @@ const DEPTH_MAX: usize = 64;
 
 /// An element with its text and its parts.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Element {
+pub(crate) struct Element {
     name: String,
     text: String,
     parts: Vec<Element>,
@@ -17,7 +17,7 @@ pub(super) struct Element {
 
 impl Element {
     /// Reads a document.
-    pub(super) fn parse(xml: &str) -> anyhow::Result<Self> {
+    pub(crate) fn parse(xml: &str) -> anyhow::Result<Self> {
         let mut reader = Reader::from_str(xml);
         let mut open = vec![Self::default()];
         loop {
@@ -62,19 +62,19 @@ impl Element {
     }
 
     /// The element's own text.
-    pub(super) fn own_text(&self) -> &str {
+    pub(crate) fn own_text(&self) -> &str {
         &self.text
     }
 
     /// The text of the first element of that name inside this one; empty if there is none.
-    pub(super) fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.all(name)
             .first()
             .map_or("", |element| element.own_text())
     }
 
     /// Every element of that name inside this one, in order.
-    pub(super) fn all(&self, name: &str) -> Vec<&Self> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&Self> {
         let mut found = Vec::new();
         for part in &self.parts {
             if part.name == name {

@@ -12,13 +12,13 @@ use super::inputs::Input;
 
 /// Gives IDs to the events of one input.
 #[derive(Clone, Debug)]
-pub(super) struct EventIds {
+pub(crate) struct EventIds {
     source: String,
 }
 
 impl EventIds {
     /// `run` is unlike that of any other run of the command.
-    pub(super) fn of(input: &Input, run: &str) -> Self {
+    pub(crate) fn of(input: &Input, run: &str) -> Self {
         let source = match input {
             Input::StandardInput => run.to_owned(),
             Input::File { .. } => input.name(),
@@ -28,7 +28,7 @@ impl EventIds {
 
     /// Event number `number` of the input, with an ID. What is no JSON object stays as it is: the server says
     /// what is wrong with it.
-    pub(super) fn complete(&self, event: Bytes, number: u64) -> Bytes {
+    pub(crate) fn complete(&self, event: Bytes, number: u64) -> Bytes {
         self.with_id(&event, number).unwrap_or(event)
     }
 

@@ -140,7 +140,7 @@ impl std::fmt::Debug for EventReader {
 }
 
 impl EventReader {
-    fn new(source: Box<dyn Read + Send>) -> io::Result<Self> {
+    pub(crate) fn new(source: Box<dyn Read + Send>) -> io::Result<Self> {
         let mut raw = BufReader::with_capacity(1 << 20, source);
         let is_gzip = raw.fill_buf()?.starts_with(&[0x1f, 0x8b]);
         let decoded: Box<dyn Read + Send> = if is_gzip {
