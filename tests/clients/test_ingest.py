@@ -218,7 +218,7 @@ def test_a_file_has_one_name_however_it_is_asked_for(server, binary, tmp_path):
 
 
 class DropsFirstBatchsAnswer(FaultProxy):
-    """Loses the second answer, then passes everything on: the first is to the question of health."""
+    """Loses the second answer and no other: the first is to the question who is there."""
 
     exchanges = 0
 
