@@ -10,7 +10,10 @@ use parquet::arrow::RowNumber;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::{AsyncFileReader as _, ParquetRecordBatchStreamBuilder};
 use parquet::bloom_filter::Sbbf;
-use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, OffsetIndexBuilder, PageIndexPolicy, ParquetMetaData,
+};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::ranged_reader::RangedReader;
@@ -54,6 +57,15 @@ const LEAF_COLUMNS: [&str; 10] = [
     "_access_key",
     "_resource_names",
     "_resource_types",
+];
+
+/// Columns that lookups read besides those.
+const READ_COLUMNS: [&str; 5] = [
+    "readonly",
+    "eventjson",
+    "eventjsonchecksum",
+    "_partition",
+    "_sequence",
 ];
 
 /// A data file whose footer has been read. It never changes.
@@ -101,6 +113,7 @@ impl OpenFile {
                 reason: format!("it holds {rows} rows of the sequences {first} to {last}"),
             });
         }
+        let footer = with_needed_pages(footer);
         let fetching = ArrowReaderMetadata::try_new(footer, options.clone())
             .map_err(LakeError::parquet(doing))?;
         if let Some(column) = wrong_column(fetching.schema()) {
@@ -255,6 +268,38 @@ pub(crate) fn identity(footer: &ParquetMetaData) -> (u64, (u64, u64)) {
     (rows, (first, last))
 }
 
+/// The footer without the page indexes of columns that lookups never read: of a hundred columns they are
+/// nearly all of its size, and then a few weeks of large files fill the cache.
+fn with_needed_pages(footer: Arc<ParquetMetaData>) -> Arc<ParquetMetaData> {
+    let columns = footer.file_metadata().schema_descr().columns().iter();
+    let names: Vec<String> = columns
+        .map(|column| column.path().parts().first().cloned().unwrap_or_default())
+        .collect();
+    let named = |leaf: usize, wanted: &[&str]| {
+        let name = names.get(leaf);
+        name.is_some_and(|name| wanted.contains(&name.as_str()))
+    };
+    let mut builder = Arc::unwrap_or_clone(footer).into_builder();
+    let mut bounds = builder.take_column_index();
+    for group in bounds.iter_mut().flatten() {
+        for (leaf, index) in group.iter_mut().enumerate() {
+            if !named(leaf, &LEAF_COLUMNS) {
+                *index = ColumnIndexMetaData::NONE;
+            }
+        }
+    }
+    let mut places = builder.take_offset_index();
+    for group in places.iter_mut().flatten() {
+        for (leaf, index) in group.iter_mut().enumerate() {
+            if !named(leaf, &LEAF_COLUMNS) && !named(leaf, &READ_COLUMNS) {
+                *index = OffsetIndexBuilder::new().build();
+            }
+        }
+    }
+    let builder = builder.set_column_index(bounds).set_offset_index(places);
+    Arc::new(builder.build())
+}
+
 fn bloom_bytes(bloom: &Sbbf) -> usize {
     bloom.num_blocks() * 32
 }
@@ -387,5 +432,22 @@ impl Entries {
             }
         }
         bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::question::SCOPE_COLUMNS;
+    use super::super::shown::SHOWN_COLUMNS;
+    use super::*;
+
+    #[test]
+    fn the_pages_of_every_column_that_lookups_read_stay_known() {
+        let others = ["eventtime", "_sequence", "_partition", "eventjsonchecksum"];
+        let read = SHOWN_COLUMNS.iter().chain(&SCOPE_COLUMNS).chain(&others);
+        for column in read.chain(&DICTIONARY_COLUMNS) {
+            let kept = LEAF_COLUMNS.contains(column) || READ_COLUMNS.contains(column);
+            assert!(kept, "{column}");
+        }
     }
 }

@@ -254,6 +254,28 @@ async fn every_attribute_finds_what_a_scan_finds() {
     assert!(compared > 5_000, "the values match too little: {compared}");
 }
 
+// Proves: OVR-085, OVR-090
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn lookups_at_the_same_time_find_what_each_finds_alone() {
+    let stage = Stage::new().await;
+    let (lake, known) = filled(&stage).await;
+    let known = Arc::new(known);
+    let tasks = KEYS.iter().cycle().take(24).enumerate().map(|(at, key)| {
+        let (lake, known) = (Arc::clone(&lake), Arc::clone(&known));
+        tokio::spawn(async move {
+            for value in values_of(*key) {
+                let mut asked = query(ACCOUNTS[at % 2], REGIONS[at / 8 % 2]);
+                asked.attribute = Some((*key, value));
+                let found = all_pages(&lake, asked.clone()).await;
+                assert_eq!(found, expected(&known, &asked), "{asked:?}");
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("it finds what there is");
+    }
+}
+
 // Proves: OVR-080
 #[tokio::test]
 async fn both_ends_of_the_time_range_are_inclusive() {
