@@ -83,7 +83,8 @@ impl Recent {
         drop(state);
         let mut selection = RecordSelection::new(from, bytes_max);
         for piece in wanted {
-            decode_records(&piece.piece, piece.first, piece.accepted_ms, &mut selection)
+            let sequences = piece.first..u64::MAX;
+            decode_records(&piece.piece, sequences, piece.accepted_ms, &mut selection)
                 .expect("the log encoded this piece itself");
         }
         Some(selection.records)

@@ -130,7 +130,11 @@ impl FileReader {
                 Err(_) if !selection.records.is_empty() => break,
                 Err(error) => return Err(error),
             };
-            if decode_records(&frame.payload, entry.first, frame.accepted_ms, selection).is_none() {
+            let sequences = entry.first..entry.end();
+            let reached = decode_records(&frame.payload, sequences, frame.accepted_ms, selection);
+            // A reader that got nothing and no error would ask for the same again, for ever.
+            let is_whole = reached == Some(entry.end()) || selection.bytes_left == 0;
+            if reached.is_none() || !is_whole {
                 return Err(self.corrupt_frame(identity, entry, "a record is malformed"));
             }
             expected = entry.end();

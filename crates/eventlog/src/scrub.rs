@@ -106,6 +106,6 @@ pub fn inspect_segment(
 /// The records of a frame's payload whose first record is `first`; `None` if it is malformed.
 pub fn decode_payload(payload: &Bytes, first: Sequence) -> Option<Vec<LogRecord>> {
     let mut selection = RecordSelection::new(first.0, usize::MAX);
-    decode_records(payload, first.0, 0, &mut selection)?;
+    decode_records(payload, first.0..u64::MAX, 0, &mut selection)?;
     Some(selection.records)
 }

@@ -4,8 +4,9 @@
 mod one_object;
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use arrow::datatypes::SchemaRef as ArrowSchemaRef;
 use bytes::Bytes;
 use cairn_eventlog::{LogRecord, NewRecord, RecordKind};
 use cairn_model::{Completion, PartitionId, RoutingHeader, Sequence, canonicalize};
@@ -33,11 +34,11 @@ pub fn hot_object(input: &[u8]) {
 
 /// Metadata files, manifest lists and manifests: the files that they name, or an error.
 pub fn manifest(input: &[u8]) {
-    let schema: SchemaRef = Arc::new(iceberg_schema().expect("the schema of every table"));
+    let (schema, _) = schemas();
     for list in decode_manifest_list(input).into_iter().flatten() {
-        let _ = decode_manifest(list, &schema, input);
+        let _ = decode_manifest(list, schema, input);
     }
-    let _ = decode_manifest(unlisted(), &schema, input);
+    let _ = decode_manifest(unlisted(), schema, input);
 }
 
 /// Table metadata: what its readers ask of it, or an error.
@@ -59,10 +60,9 @@ pub fn data_file(input: &[u8]) {
     let input = Bytes::copy_from_slice(input);
     for file in one_object::files_of(&input) {
         one_object::look_up(&file, &input);
-        let schema = iceberg_schema().and_then(|schema| arrow_schema(&schema));
-        let schema = schema.expect("the schema of every table");
+        let (_, schema) = schemas();
         let objects = one_object::store(&input);
-        let merged = merge_files(&schema, &objects, &[(file.key, file.bytes)], 1_000);
+        let merged = merge_files(schema, &objects, &[(file.key, file.bytes)], 1_000);
         if let Ok(merged) = merged {
             let rows = merged.metadata.file_metadata().num_rows();
             assert!(rows >= 0, "{rows} rows");
@@ -160,9 +160,8 @@ pub fn event_row(input: &[u8]) {
     let key = route(&record)
         .expect("the header was written by this build")
         .key;
-    let schema = iceberg_schema().and_then(|schema| arrow_schema(&schema));
-    let schema = schema.expect("the schema of every table");
-    let built = build(&schema, PartitionId(0), vec![Pending { record, key }]);
+    let (_, schema) = schemas();
+    let built = build(schema, PartitionId(0), vec![Pending { record, key }]);
     let built = built.expect("rows can be built");
     assert!(built.poison.is_empty(), "{:?}", built.poison);
     let rows = built.rows.expect("one row");
@@ -175,6 +174,17 @@ pub fn event_row(input: &[u8]) {
         .and_then(hot::decode)
         .expect("rows can be written");
     assert_eq!(again, rows);
+}
+
+/// The schema of every table, in Iceberg's terms and in Arrow's; made once, as that takes longer than what
+/// is tried.
+fn schemas() -> &'static (SchemaRef, ArrowSchemaRef) {
+    static SCHEMAS: OnceLock<(SchemaRef, ArrowSchemaRef)> = OnceLock::new();
+    SCHEMAS.get_or_init(|| {
+        let iceberg = iceberg_schema().expect("the schema of every table");
+        let arrow = arrow_schema(&iceberg).expect("it has the columns of this build");
+        (Arc::new(iceberg), arrow)
+    })
 }
 
 /// A manifest as a list would name it.

@@ -6,6 +6,8 @@
 //! 13  …  header, context, body
 //! ```
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use cairn_model::Sequence;
 
@@ -35,20 +37,23 @@ pub(crate) fn encode_records(records: &[NewRecord]) -> Vec<u8> {
     bytes
 }
 
-/// Reads records from a piece of a payload that starts with the record `first`: those from `from` on, until
-/// `bytes_max` is passed. The parts share the piece's memory. `None` if the piece is malformed, which a
-/// matching checksum rules out unless a program wrote it so.
+/// Reads records from a piece of a payload that holds `sequences`: those from `from` on, until `bytes_max`
+/// is passed. The parts share the piece's memory. Returns the sequence that was reached; `None` if the piece
+/// is malformed or holds more, which a matching checksum rules out unless a program wrote it so.
 pub(crate) fn decode_records(
     piece: &Bytes,
-    first: u64,
+    sequences: Range<u64>,
     accepted_ms: i64,
     selection: &mut RecordSelection,
-) -> Option<()> {
+) -> Option<u64> {
     let mut at = 0;
-    let mut sequence = first;
+    let mut sequence = sequences.start;
     while at < piece.len() {
         if selection.bytes_left == 0 {
-            return Some(());
+            return Some(sequence);
+        }
+        if sequence >= sequences.end {
+            return None;
         }
         let prefix = piece.get(at..at.checked_add(PREFIX_BYTES)?)?;
         let kind = match prefix[0] {
@@ -88,7 +93,7 @@ pub(crate) fn decode_records(
         at = part_start;
         sequence += 1;
     }
-    Some(())
+    Some(sequence)
 }
 
 /// What a read still wants, and what it has got.

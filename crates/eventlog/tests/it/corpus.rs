@@ -56,6 +56,30 @@ async fn foreign_witnesses_beside_a_segment_hold_up_no_reader() {
     assert!(read > 0, "some seed leaves records to read");
 }
 
+/// A reader got no records of such a frame and no error, and would have asked for them for ever.
+// Proves: R4
+#[tokio::test]
+async fn a_frame_that_does_not_hold_the_records_that_it_counts_is_damage() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/segment_decode");
+    let seeds = [
+        ("frame-without-its-records", 2),
+        ("frame-with-a-record-too-many", 1),
+    ];
+    for (seed, counted) in seeds {
+        let disk = SimDisk::new(1);
+        let bytes = std::fs::read(corpus.join(seed)).expect("it can be read");
+        disk.plant(&Path::new("/log").join(NAME), &bytes);
+        let log = SegmentedLog::open(small_config(), Arc::new(disk), clock()).expect("it opens");
+        assert_eq!(log.durable_end(PARTITION), Sequence(counted), "{seed}");
+        read_to_the_end(&log).await;
+        assert_eq!(
+            log.status().damage.len(),
+            1,
+            "{seed} is told to the operator"
+        );
+    }
+}
+
 /// Reads, or passes over as damaged, whatever the log says it has. How often it was asked.
 async fn read_to_the_end(log: &SegmentedLog) -> usize {
     let (mut next, mut reads) = (log.start(PARTITION), 0);

@@ -20,7 +20,6 @@ use crate::lookup::{
 use crate::making::EVENT_HISTORY;
 use crate::names;
 use crate::objects::{ObjectError, Objects, location_of};
-use crate::schema::{arrow_schema, iceberg_schema};
 use crate::view::ReadView;
 
 /// Events of a page.
@@ -142,12 +141,11 @@ pub(super) fn store(bytes: &Bytes) -> Arc<dyn Objects> {
 
 fn pages(file: &LiveFile, bytes: &Bytes) -> Vec<Result<LookupPage, LakeError>> {
     let objects = store(bytes);
-    let schema = iceberg_schema().and_then(|schema| arrow_schema(&schema));
     let view = ReadView {
         table: EVENT_HISTORY.parse().expect("a valid name"),
         generation: Generation(1),
         metadata_key: String::new(),
-        schema: schema.expect("the schema of every table"),
+        schema: Arc::clone(&super::schemas().1),
         positions: Vec::new(),
         committed: Vec::new(),
         hot: Vec::new(),
