@@ -29,6 +29,21 @@ def producer(server):
     made.close()
 
 
+def ingest(
+    server, binary, *words, folder=None, seconds: float = 120, **environment: str
+) -> subprocess.CompletedProcess:
+    """`cairn ingest` as a user runs it, with the files of the first start."""
+    return subprocess.run(
+        [binary, "ingest", *words],
+        env=server.aws_environment() | environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
 def find(server, event_id: str) -> list[dict]:
     """What the history knows under an event ID."""
     page = server.client("cloudtrail").lookup_events(
@@ -166,15 +181,7 @@ def test_the_command_line_ingests_folders_counts_and_lists_refusals(server, bina
     document = json.dumps({"Records": good[:20] + [broken]}).encode()
     (folder / "a.json.gz").write_bytes(gzip.compress(document))
     (folder / "b.ndjson").write_bytes(b"\n".join(map(encode, [*good[20:], old])))
-    command = [binary, "ingest", "--endpoint", server.endpoint, tmp_path / "files"]
-    finished = subprocess.run(
-        command,
-        env=server.aws_environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    finished = ingest(server, binary, tmp_path / "files")
     output = finished.stdout + finished.stderr
     assert "a.json.gz" in output, output
     assert "31" in output, output
@@ -193,15 +200,7 @@ def test_a_file_has_one_name_however_it_is_asked_for(server, binary, tmp_path):
     lines.write_bytes(encode(EventMaker(93).event(eventName=name, eventID=None)))
     (tmp_path / "linked").symlink_to(lines.parent)
     for paths in (["corpus", "./corpus/nameless.ndjson"], ["linked"], [lines]):
-        finished = subprocess.run(
-            [binary, "ingest", "--no-checkpoint", "--endpoint", server.endpoint, *paths],
-            cwd=tmp_path,
-            env=server.aws_environment(),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        finished = ingest(server, binary, "--no-checkpoint", *paths, folder=tmp_path)
         assert finished.returncode == 0, finished.stdout + finished.stderr
     attribute = {"AttributeKey": "EventName", "AttributeValue": name}
     marker = EventMaker(94).event()
@@ -233,18 +232,11 @@ def test_events_without_an_id_are_stored_once_though_the_answer_is_lost(server, 
     events = [EventMaker(12 + n).event(eventName=name, eventID=None) for n in range(3)]
     lines = tmp_path / "nameless.ndjson"
     lines.write_bytes(b"\n".join(map(encode, events)))
-    command = [binary, "ingest", "--no-checkpoint", lines]
     outputs = []
     proxy = DropsFirstBatchsAnswer(server.endpoint, Plan(seed=1, share=1.0))
     for endpoint in (proxy.endpoint, server.endpoint):
-        finished = subprocess.run(
-            [*command, "--endpoint", endpoint],
-            env=server.aws_environment(),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        )
+        finished = ingest(server, binary, "--no-checkpoint", lines, "--endpoint", endpoint)
+        assert finished.returncode == 0, finished.stdout + finished.stderr
         outputs.append(finished.stdout)
     proxy.close()
     assert proxy.exchanges > 2
@@ -269,14 +261,7 @@ def test_what_the_server_takes_in_no_request_is_listed_and_the_rest_goes_in(
     lines = [*map(encode, good[:200]), encode(huge), *map(encode, good[200:])]
     (folder / "a.ndjson").write_bytes(b"\n".join(lines))
     refused = tmp_path / "refused.ndjson"
-    finished = subprocess.run(
-        [binary, "ingest", "--no-checkpoint", "--refused", refused, folder],
-        env=server.aws_environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    finished = ingest(server, binary, "--no-checkpoint", "--refused", refused, folder)
     assert "files       1\n" in finished.stdout, finished.stdout
     assert "accepted    300\n" in finished.stdout, finished.stdout
     (listed,) = map(json.loads, refused.read_text().splitlines())
@@ -308,14 +293,7 @@ def test_a_bad_line_spoils_no_other(server, binary, tmp_path):
     (folder / "b.json").write_text(json.dumps(good[5], indent=1))
     (folder / "c.json").write_text('{"Records": []}')
     refused = tmp_path / "refused.ndjson"
-    finished = subprocess.run(
-        [binary, "ingest", "--no-checkpoint", "--refused", refused, folder],
-        env=server.aws_environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    finished = ingest(server, binary, "--no-checkpoint", "--refused", refused, folder)
     assert "files       3\n" in finished.stdout, finished.stdout
     assert "accepted    6\n" in finished.stdout, finished.stdout
     assert "FAILED" not in finished.stdout, finished.stdout
@@ -331,14 +309,13 @@ def test_a_bad_line_spoils_no_other(server, binary, tmp_path):
 
 def test_a_wrong_address_is_told_at_once(server, binary, tmp_path):
     (tmp_path / "a.ndjson").write_bytes(encode(EventMaker(20).event()))
-    finished = subprocess.run(
-        [binary, "ingest", "--endpoint", "http://127.0.0.1:1", tmp_path / "a.ndjson"],
-        env=server.aws_environment() | {"RUST_BACKTRACE": "1"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
+    finished = ingest(
+        server,
+        binary,
+        *("--endpoint", "http://127.0.0.1:1", "a.ndjson"),
+        folder=tmp_path,
+        seconds=20,
+        RUST_BACKTRACE="1",
     )
     assert finished.returncode == 1
     (line,) = finished.stderr.splitlines()
@@ -375,26 +352,19 @@ def test_certificates_of_ones_own_are_trusted_as_the_aws_cli_trusts_them(
     (tmp_path / "a.ndjson").write_bytes(encode(EventMaker(21).event()))
     endpoint = f"https://localhost:{guarded.server_address[1]}"
 
-    def ingest(**environment: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [binary, "ingest", "--no-checkpoint", "--endpoint", endpoint, "a.ndjson"],
-            env=server.aws_environment() | environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    def attempt(**environment: str) -> subprocess.CompletedProcess:
+        words = ["--no-checkpoint", "--endpoint", endpoint, "a.ndjson"]
+        return ingest(server, binary, *words, folder=tmp_path, **environment)
 
-    refused = ingest()
+    refused = attempt()
     assert refused.returncode == 1 and "certificate" in refused.stderr, refused.stderr
-    trusted = ingest(AWS_CA_BUNDLE=str(files / "localhost.cert.pem"))
+    trusted = attempt(AWS_CA_BUNDLE=str(files / "localhost.cert.pem"))
     assert "HTTP 403" in trusted.stdout, trusted.stdout + trusted.stderr
     config = tmp_path / "config"
     config.write_text(f"[default]\nca_bundle = {files / 'localhost.cert.pem'}\n")
-    by_profile = ingest(AWS_CONFIG_FILE=str(config))
+    by_profile = attempt(AWS_CONFIG_FILE=str(config))
     assert "HTTP 403" in by_profile.stdout, by_profile.stdout + by_profile.stderr
-    missing = ingest(AWS_CA_BUNDLE="nowhere.pem")
+    missing = attempt(AWS_CA_BUNDLE="nowhere.pem")
     assert "nowhere.pem" in missing.stderr, missing.stderr
     guarded.shutdown()
     guarded.server_close()
@@ -425,15 +395,9 @@ def test_a_signed_request_follows_no_redirect(server, binary, tmp_path):
     (tmp_path / "a.ndjson").write_bytes(encode(event))
     elsewhere = ThreadingHTTPServer(("127.0.0.1", 0), Redirects)
     threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
-    command = [binary, "ingest", "--no-checkpoint", tmp_path / "a.ndjson", "--endpoint"]
-    finished = subprocess.run(
-        [*command, f"http://127.0.0.1:{elsewhere.server_address[1]}"],
-        env=server.aws_environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    address = f"http://127.0.0.1:{elsewhere.server_address[1]}"
+    words = ["--no-checkpoint", "--endpoint", address, "a.ndjson"]
+    finished = ingest(server, binary, *words, folder=tmp_path)
     elsewhere.shutdown()
     elsewhere.server_close()
     assert asked == ["/events"]
@@ -450,18 +414,10 @@ def test_an_interrupted_ingest_goes_on_and_forgets_no_refusal(server, binary, tm
     whole = gzip.compress(json.dumps({"Records": good[2:]}).encode())
     second.write_bytes(whole[:-9])
     refused = tmp_path / "refused.ndjson"
-    command = [binary, "ingest", "--endpoint", server.endpoint, "--refused", refused]
-    command += ["--checkpoint", tmp_path / "checkpoint", first, second]
+    words = ["--refused", refused, "--checkpoint", tmp_path / "checkpoint", first, second]
 
     def run() -> subprocess.CompletedProcess:
-        return subprocess.run(
-            command,
-            env=server.aws_environment(),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return ingest(server, binary, *words)
 
     interrupted = run()
     assert interrupted.returncode == 1, interrupted.stdout

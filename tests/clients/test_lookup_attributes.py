@@ -248,6 +248,5 @@ def test_pages_are_as_large_as_asked_and_stay_stable(history):
     assert pages >= len(expected) // 7
 
 
-# Proves: OVR-084
 def test_fifty_events_a_page_unless_asked_otherwise(history):
     assert len(history[0].lookup_events()["Events"]) == 50

@@ -42,7 +42,6 @@ fn value<'a>(file: &'a str, name: &str) -> &'a str {
     line.split_once(" = ").expect("a value").1
 }
 
-// Proves: C5
 #[tokio::test]
 async fn a_new_catalog_beside_an_old_log_is_refused_before_credentials_are_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
