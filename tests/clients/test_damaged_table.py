@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from harness.events import EventMaker
 from harness.ledger import Ledger
@@ -70,6 +71,15 @@ def fill(server) -> set[str]:
     return set(ledger.entries)
 
 
+def send(server, batch: list[bytes]) -> set[str]:
+    """One batch, accepted; returns its IDs."""
+    ledger = Ledger()
+    producer = Producer(server.endpoint, server.credentials, ledger)
+    assert producer.send(batch).document["accepted"] == len(batch)
+    producer.close()
+    return set(ledger.entries)
+
+
 def stored(server) -> list[str]:
     """Event IDs of all rows that are committed."""
     oracle = Oracle(server.data_dir)
@@ -90,13 +100,18 @@ def damage_a_manifest(server) -> Path:
 def test_a_table_that_cannot_be_read_is_made_anew_without_loss(servers, tmp_path):
     server = servers.start(environment=SHORT_LOG)
     sent = fill(server)
-    accepted_until = time.time()
     eventually(lambda: sent <= set(stored(server)), 30, "commit")
     assert server.stop() == 0
     before = stored(server)
     manifest = damage_a_manifest(server)
-    with pytest.raises(ServerExited, match=f"{manifest.name} is damaged"):
-        server.start()
+    server.start()
+    assert any(f"{manifest.name} is damaged" in line for line in server.error_lines())
+    assert server.metrics()["cairn_lake_closed"] == 1
+    with pytest.raises(ClientError, match="ServiceUnavailable"):
+        server.client("cloudtrail").lookup_events()
+    sent |= send(server, EventMaker(48).batch(BATCH))
+    accepted_until = time.time()
+    assert server.stop() == 0
 
     end = position(server)
     damaged = tmp_path / "event-history.damaged"

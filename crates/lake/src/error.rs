@@ -121,6 +121,25 @@ impl LakeError {
         }
     }
 
+    /// True if stored objects cannot be read or written: the log is not concerned, and whoever mends the
+    /// store may open the lake again.
+    pub fn is_of_the_store(&self) -> bool {
+        match self {
+            Self::Objects(_) | Self::Metadata { .. } | Self::Damaged { .. } | Self::Rows { .. } => {
+                true
+            }
+            Self::Catalog(_)
+            | Self::Log(_)
+            | Self::UnknownSchema { .. }
+            | Self::LogBehind { .. }
+            | Self::LogAhead { .. }
+            | Self::NoSuchTable(_)
+            | Self::Configuration { .. }
+            | Self::Busy
+            | Self::TaskLost(_) => false,
+        }
+    }
+
     /// True if another writer has taken over and this one must stop (R7, R12).
     pub fn is_fenced(&self) -> bool {
         matches!(self, Self::Catalog(LakeCatalogError::Fenced { .. }))

@@ -76,14 +76,14 @@ impl Background {
 }
 
 fn lake(server: &Arc<Server>, mut stop: watch::Receiver<bool>) -> Loop {
-    let lake = Arc::clone(&server.lake);
+    let keeper = Arc::clone(&server.lake);
     Box::pin(async move {
         if sabotage::stops_the_lake() {
             // A sender that is gone stops it as well.
             let _ = stop.wait_for(|stopped| *stopped).await;
             return Ok(());
         }
-        lake.run(stop).await.map_err(|error| error.to_string())
+        keeper.run(stop).await.map_err(|error| error.to_string())
     })
 }
 

@@ -25,6 +25,7 @@ mod recorded_time;
 mod background;
 mod error;
 pub mod first_start;
+mod lake_keeper;
 mod metrics;
 mod sabotage;
 

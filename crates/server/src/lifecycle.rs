@@ -27,6 +27,7 @@ use crate::doors::{DEDUPLICATION_READER, Deduplication, Doors, Outbox};
 use crate::error::StartError;
 use crate::first_start::{self, FirstStart};
 use crate::http::{BodyBudget, Handler, Listener};
+use crate::lake_keeper::LakeKeeper;
 use crate::metrics::Metrics;
 use crate::operations::{LookupEvents, Operations};
 use crate::pipeline::{ConnectionCount, Pipeline, Server};
@@ -351,7 +352,7 @@ pub(crate) struct Parts {
     entropy: Arc<dyn Entropy>,
     metrics: Arc<Metrics>,
     log: Arc<SegmentedLog>,
-    lake: Arc<Lake>,
+    lake: Arc<LakeKeeper>,
     doors: Arc<Doors>,
     outbox: Arc<Outbox>,
 }
@@ -383,7 +384,7 @@ impl Parts {
         let contract = sabotage::contract(&log);
         let catalog = Arc::clone(&world.catalog) as Arc<dyn LakeCatalog>;
         let catalog = sabotage::lake_catalog(catalog);
-        let lake = Lake::open(
+        let lake = LakeKeeper::open(
             lake_config(&config.data_dir, &config.lake),
             catalog,
             Arc::clone(&contract),
@@ -392,6 +393,7 @@ impl Parts {
         )
         .await
         .map_err(|error| open_error("the lake", &error))?;
+        let lake = Arc::new(lake);
         let metrics = Arc::new(Metrics::default());
         let memory = Deduplication::new(config.deduplication, Arc::clone(&clock), &*entropy);
         let doors = Arc::new(Doors::new(

@@ -92,6 +92,7 @@ pub(crate) struct Gauges {
     pub(crate) log_poisoned: Gauge,
     pub(crate) log_no_space: Gauge,
     pub(crate) log_damages: Gauge,
+    pub(crate) lake_closed: Gauge,
     pub(crate) lake_hot_bytes: Gauge,
     pub(crate) lake_commits: Gauge,
     pub(crate) lake_quarantined: Gauge,
@@ -177,6 +178,11 @@ impl Gauges {
     /// The same of those about the lake.
     fn of_lake(&self) -> Vec<(&'static str, &'static str, &Gauge)> {
         vec![
+            (
+                "lake_closed",
+                "1 while the tables cannot be read: lookups are refused, the log keeps all events",
+                &self.lake_closed,
+            ),
             (
                 "lake_hot_bytes",
                 "Bytes visible but not committed",

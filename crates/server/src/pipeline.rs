@@ -21,7 +21,6 @@ use bytes::Bytes;
 use cairn_access::sigv4::sha256_hex;
 use cairn_api::{ApiError, ErrorCode, Protocol, Service};
 use cairn_eventlog::{AppendError, SegmentedLog};
-use cairn_lake::Lake;
 use cairn_platform::Clock;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -38,6 +37,7 @@ use crate::http::{
     Answer, BodyBudget, BodyError, BodyLimits, ConnectionFacts, Handler, HeadRefusal, HeldBody,
     ResponseBody, Room, UnreadBody, check_head,
 };
+use crate::lake_keeper::LakeKeeper;
 use crate::metrics::{CallLabels, Metrics, signed};
 use crate::operations::Dispatch;
 use crate::query_protocol::{Caller, World, error_xml};
@@ -70,7 +70,7 @@ pub(crate) struct Server {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) waiting_room: Arc<WaitingRoom>,
     pub(crate) log: Arc<SegmentedLog>,
-    pub(crate) lake: Arc<Lake>,
+    pub(crate) lake: Arc<LakeKeeper>,
     pub(crate) bodies: BodyBudget,
     pub(crate) parsing: Arc<Semaphore>,
     pub(crate) api_rate: RateLimit<String>,
@@ -378,7 +378,15 @@ impl Server {
             self.metrics
                 .set_reader_lag(reader, log.end.0.saturating_sub(position.0));
         }
-        let lake = self.lake.status();
+        self.refresh_lake_gauges();
+    }
+
+    fn refresh_lake_gauges(&self) {
+        let gauges = self.metrics.gauges();
+        let lake = self.lake.lake();
+        gauges.lake_closed.set(i64::from(lake.is_none()));
+        let Some(lake) = lake else { return };
+        let lake = lake.status();
         self.metrics
             .set_reader_lag("lake-visible", lake.lag_records);
         gauges

@@ -7,9 +7,7 @@ use cairn_api::cloudtrail::inputs::LookupEventsRequest;
 use cairn_api::cloudtrail::outputs::LookupEventsResponse;
 use cairn_api::cloudtrail::structures::{Event, Resource};
 use cairn_api::{ApiError, ErrorCode, Timestamp};
-use cairn_lake::{
-    Lake, LakeError, LookupCursor, LookupEvent, LookupKey, LookupQuery, LookupSource,
-};
+use cairn_lake::{LakeError, LookupCursor, LookupEvent, LookupKey, LookupQuery, LookupSource};
 use cairn_model::{AccountId, Region};
 use cairn_platform::{Clock, Entropy, MasterKey};
 
@@ -17,6 +15,7 @@ use super::Request;
 use super::page_token::{Fingerprint, PageTokens};
 use crate::config::{AdmissionConfig, LookupConfig};
 use crate::doors::admission::RateLimit;
+use crate::lake_keeper::LakeKeeper;
 
 /// OVR-084. Without a number a page is as large as it may be: so says the service's model, though the manual's
 /// section on Insights says 10.
@@ -25,7 +24,7 @@ const RESULTS_MAX: usize = 50;
 /// The operation.
 #[derive(Debug)]
 pub(crate) struct LookupEvents {
-    lake: Arc<Lake>,
+    lake: Arc<LakeKeeper>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     tokens: PageTokens,
@@ -34,7 +33,7 @@ pub(crate) struct LookupEvents {
 
 impl LookupEvents {
     pub(crate) fn new(
-        lake: Arc<Lake>,
+        lake: Arc<LakeKeeper>,
         config: LookupConfig,
         key: MasterKey,
         clock: Arc<dyn Clock>,
@@ -75,11 +74,8 @@ impl LookupEvents {
                 self.tokens.open(token, &fingerprint, self.clock.now_ms());
             query.after = Some(cursor.ok_or_else(invalid_token)?);
         }
-        let page = self
-            .lake
-            .lookup(query)
-            .await
-            .map_err(|error| failed(&error))?;
+        let lake = self.lake.lake().ok_or_else(cannot_be_read)?;
+        let page = lake.lookup(query).await.map_err(|error| failed(&error))?;
         let next_token = page.next.map(|cursor| {
             self.tokens
                 .seal(&cursor, &fingerprint, self.clock.now_ms(), &*self.entropy)
@@ -185,8 +181,12 @@ fn failed(error: &LakeError) -> ApiError {
     }
     tracing::error!(error = %error, "a lookup failed");
     if error.is_retryable() {
-        let message = "The event history cannot be read now. Try again later.";
-        return ApiError::new(ErrorCode::ServiceUnavailable, message);
+        return cannot_be_read();
     }
     ApiError::internal_failure()
+}
+
+fn cannot_be_read() -> ApiError {
+    let message = "The event history cannot be read now. Try again later.";
+    ApiError::new(ErrorCode::ServiceUnavailable, message)
 }

@@ -23,6 +23,9 @@ pub(super) async fn answer(server: &Server, call: &Call) -> Option<Answer> {
 
 async fn health(server: &Server) -> Answer {
     match server.not_ready().await {
+        None if server.lake.lake().is_none() => {
+            Answer::text(StatusCode::OK, "ok, but the lake's tables cannot be read\n")
+        }
         None => Answer::text(StatusCode::OK, "ok\n"),
         Some(reason) => {
             let body = Bytes::from(format!("{reason}\n"));

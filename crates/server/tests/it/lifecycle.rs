@@ -1,13 +1,15 @@
 //! Stop, restart, recovery, and who may look into DATA_DIR.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_catalog::{Catalog, OutboxEntry, OutboxRecord};
 use cairn_eventlog::RecordKind;
 use cairn_model::{Completion, canonicalize};
-use cairn_platform::{Clock, SystemClock};
-use cairn_testkit::{TestApp, management_event};
+use cairn_platform::{Clock, ManualClock, SystemClock};
+use cairn_testkit::{TestApp, TestAppBuilder, management_event};
 use serde_json::json;
 
 fn now() -> String {
@@ -92,6 +94,73 @@ async fn what_a_crashed_mutation_owes_the_log_gets_there_once() {
     assert_eq!(app.lookup_until(("EventId", "owed"), 1).await.len(), 1);
     let metrics = app.client().unsigned("GET", "/metrics").await.text();
     assert!(metrics.contains("cairn_outbox_entries 0"), "{metrics}");
+    app.stop().await;
+}
+
+/// The metadata files of event history.
+fn metadata_files(data_dir: &Path) -> Vec<PathBuf> {
+    let folder = data_dir.join("lake/event-history/metadata");
+    let files = std::fs::read_dir(folder).expect("the table is there");
+    let paths = files.map(|file| file.expect("can be listed").path());
+    paths
+        .filter(|path| path.to_string_lossy().ends_with(".metadata.json"))
+        .collect()
+}
+
+/// Changes a bit in each, or changes it back.
+fn flip_a_bit(files: &[PathBuf]) {
+    for path in files {
+        let mut content = std::fs::read(path).expect("is there");
+        let middle = content.len() / 2;
+        content[middle] ^= 1;
+        std::fs::write(path, content).expect("can be written");
+    }
+}
+
+// Proves: C5
+#[tokio::test]
+async fn events_are_accepted_while_the_tables_cannot_be_read_and_shown_once_they_can() {
+    let clock = ManualClock::at(1_780_272_000_000);
+    let event = |id: &str| management_event(id, "2026-05-31T00:00:00Z").to_string();
+    let app = TestAppBuilder::default().at(clock.clone()).start().await;
+    let report = app.client().put_events(event("before").as_bytes()).await;
+    assert_eq!(report.json()["accepted"], 1);
+    let files = metadata_files(&app.data_dir());
+    assert!(!files.is_empty());
+    let app = app.restart_after(async |_| flip_a_bit(&files)).await;
+    let client = app.client();
+
+    let report = client.put_events(event("meanwhile").as_bytes()).await;
+    assert_eq!(report.json()["accepted"], 1);
+    let retry = client.put_events(event("before").as_bytes()).await;
+    assert_eq!(retry.json()["duplicates"], 1);
+    let user = "Action=CreateUser&UserName=meanwhile";
+    assert_eq!(client.query("iam", user).await.status, 200);
+    let refused = client.lookup(("EventId", "before")).await;
+    assert_eq!(
+        (refused.status, refused.error().as_str()),
+        (503, "ServiceUnavailable")
+    );
+    let metrics = client.unsigned("GET", "/metrics").await.text();
+    assert!(metrics.contains("cairn_lake_closed 1"), "{metrics}");
+    let health = client.unsigned("GET", "/healthz").await;
+    let told = "ok, but the lake's tables cannot be read\n";
+    assert_eq!((health.status, health.text().as_str()), (200, told));
+
+    flip_a_bit(&files);
+    let begun = SystemClock::new();
+    while client.lookup(("EventId", "before")).await.status != 200 {
+        assert!(begun.monotonic().as_secs() < 30, "the lake is not opened");
+        clock.advance(Duration::from_secs(1));
+        begun.sleep(Duration::from_millis(10)).await;
+    }
+    for id in ["before", "meanwhile"] {
+        assert_eq!(app.lookup_until(("EventId", id), 1).await.len(), 1, "{id}");
+    }
+    let made = app.lookup_until(("EventName", "CreateUser"), 1).await;
+    assert_eq!(made[0]["requestParameters"]["userName"], "meanwhile");
+    let metrics = client.unsigned("GET", "/metrics").await.text();
+    assert!(metrics.contains("cairn_lake_closed 0"), "{metrics}");
     app.stop().await;
 }
 
