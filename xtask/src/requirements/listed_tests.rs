@@ -1,6 +1,7 @@
 //! The tests that the runners would run: nextest for Rust, pytest for Python.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -39,7 +40,13 @@ pub(super) fn list(root: &Path) -> Result<BTreeSet<TestName>> {
 }
 
 fn rust_tests(root: &Path) -> Result<Vec<TestName>> {
-    let output = Command::new("cargo")
+    let mut command = Command::new("cargo");
+    for (name, _) in std::env::vars_os() {
+        if is_of_this_package(&name) {
+            command.env_remove(name);
+        }
+    }
+    let output = command
         .current_dir(root)
         .args([
             "nextest",
@@ -75,6 +82,13 @@ fn rust_tests(root: &Path) -> Result<Vec<TestName>> {
         }
     }
     Ok(tests)
+}
+
+/// True for what `cargo run` tells this program about itself. Build scripts look at such variables: with
+/// them, what was built before would be built again.
+fn is_of_this_package(variable: &OsStr) -> bool {
+    let name = variable.to_string_lossy();
+    name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_")
 }
 
 fn python_tests(root: &Path, interpreter: &Path) -> Result<Vec<TestName>> {
