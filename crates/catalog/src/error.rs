@@ -25,6 +25,21 @@ pub enum CatalogError {
         /// The first finding.
         finding: String,
     },
+    /// The database lacks changes that were committed: its write-ahead log was damaged, or it is an older
+    /// copy (C5).
+    #[error(
+        "the catalog holds {held} changes, but {committed} were committed: it was damaged, or \
+         replaced by an older copy. Restore catalog, log and lake from the same backup; or, to go on without the \
+         newest changes of identities, remove {witness}"
+    )]
+    RolledBack {
+        /// How many changes the database states.
+        held: u64,
+        /// How many its witness states.
+        committed: u64,
+        /// The file of the witness.
+        witness: String,
+    },
     /// A stored value cannot be read back.
     #[error("the catalog holds a {what} that cannot be read: {value}")]
     Unreadable {

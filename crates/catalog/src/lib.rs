@@ -9,6 +9,7 @@ mod open;
 mod outbox;
 mod settings;
 mod transaction;
+mod witness;
 
 pub use error::CatalogError;
 pub use open::Catalog;

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "outbox quarantine",
         include_str!("../migrations/0003_outbox_quarantine.sql"),
     ),
+    (4, "changes", include_str!("../migrations/0004_changes.sql")),
 ];
 
 /// Brings the schema to the program's version. A catalog written by a newer program is refused.

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
-use cairn_platform::Clock;
+use cairn_platform::{Clock, Disk, DiskError, RealDisk};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, SqlitePool};
 
 use crate::error::CatalogError;
 use crate::identity::IdentityCache;
 use crate::migrations;
+use crate::witness::{self, Witness};
 
 /// Reading connections.
 const READERS_MAX: u32 = 4;
@@ -38,6 +39,7 @@ pub struct Catalog {
     pub(crate) identity_version: Arc<AtomicU64>,
     pub(crate) identity_cache: IdentityCache,
     pub(crate) changes_waiting: AtomicUsize,
+    pub(crate) witness: Arc<Witness>,
     /// Held for its lock, which keeps other processes out until this one ends (R7).
     _lock: File,
 }
@@ -45,8 +47,18 @@ pub struct Catalog {
 impl Catalog {
     /// Opens the catalog at `path`, makes it if there is none, and brings its schema up to date.
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, CatalogError> {
+        Self::open_on(&RealDisk::new(), path, clock).await
+    }
+
+    /// The same with the witness of the changes on another disk.
+    async fn open_on(
+        disk: &dyn Disk,
+        path: &Path,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, CatalogError> {
         let lock = lock_beside(path)?;
         create_private(path)?;
+        let witness = Witness::open(disk, path).map_err(|error| witness_failed(&error))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -65,10 +77,46 @@ impl Catalog {
             identity_version: Arc::default(),
             identity_cache: IdentityCache::default(),
             changes_waiting: AtomicUsize::new(0),
+            witness: Arc::new(witness),
             _lock: lock,
         };
+        if let Err(error) = catalog.compare_with_witness().await {
+            catalog.close().await;
+            return Err(error);
+        }
         catalog.load_identity_version().await?;
         Ok(catalog)
+    }
+
+    /// Refuses a database that has lost changes (C5). One that is ahead of its witness is sound, but what it
+    /// shows may be in the page cache only: one change more makes all of it durable before it is stated.
+    async fn compare_with_witness(&self) -> Result<(), CatalogError> {
+        let mut transaction = self.read().await?;
+        let held = witness::changes_committed(transaction.connection()).await?;
+        drop(transaction);
+        let committed = self.witness.found();
+        let path = self.witness.path().to_string_lossy();
+        match committed {
+            Some(committed) if held < committed => {
+                let witness = path.into_owned();
+                return Err(CatalogError::RolledBack {
+                    held,
+                    committed,
+                    witness,
+                });
+            }
+            None if held > 0 => tracing::warn!(
+                file = %path,
+                catalog.changes = held,
+                "the witness of the catalog's changes is missing or damaged and is made anew: \
+                 whether changes were lost before this start is not known"
+            ),
+            _ => {}
+        }
+        if committed.unwrap_or(0) < held {
+            self.begin().await?.commit().await?;
+        }
+        Ok(())
     }
 
     /// Finishes what is running and closes the files.
@@ -205,6 +253,13 @@ fn lock_beside(path: &Path) -> Result<File, CatalogError> {
             path: name.to_string_lossy().into_owned(),
         }),
         Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+fn witness_failed(error: &DiskError) -> CatalogError {
+    CatalogError::Failed {
+        during: "opening the witness of the changes",
+        reason: error.to_string(),
     }
 }
 

@@ -9,6 +9,7 @@ use sqlx::{Sqlite, SqliteConnection, Transaction};
 
 use crate::error::CatalogError;
 use crate::open::Catalog;
+use crate::witness::{Witness, count_change};
 
 /// The one mutation that runs at a time. Dropped without `commit`, it leaves no trace.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub struct WriteTransaction {
     pub(crate) now_ms: UnixMillis,
     pub(crate) identities_changed: bool,
     identity_version: Arc<AtomicU64>,
+    witness: Arc<Witness>,
 }
 
 /// Reads at one consistent point.
@@ -40,6 +42,7 @@ impl Catalog {
             now_ms: self.clock.now_ms(),
             identities_changed: false,
             identity_version: Arc::clone(&self.identity_version),
+            witness: Arc::clone(&self.witness),
         })
     }
 
@@ -92,6 +95,9 @@ impl WriteTransaction {
             .await
             .map_err(CatalogError::while_(during))?;
         }
+        // Every commit counts, whatever it changed: no change can be forgotten, and the loss of one that
+        // matters little tells of damage as well.
+        let changes = count_change(&mut self.inner).await?;
         // Told before and after: whoever reads between sees the old state under the old version, and a
         // commit whose answer is an error leaves nobody with what was true before.
         let changed = self
@@ -101,6 +107,9 @@ impl WriteTransaction {
         let committed = self.inner.commit().await;
         drop(told);
         committed.map_err(CatalogError::while_(during))?;
+        // After the commit, so that the witness is never ahead; before the caller hears of it, so that what
+        // was acknowledged is witnessed.
+        self.witness.follow(changes);
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! Catalog tests through its public interface.
 //!
 //! `base`: opening, durability settings, outbox, settings. `identity`: identities, keys, policies, caches.
+//! `rollback`: lost changes and the witness that tells of them.
 
 mod base;
 mod identity;
+mod rollback;

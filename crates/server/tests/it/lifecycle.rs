@@ -168,7 +168,13 @@ async fn events_are_accepted_while_the_tables_cannot_be_read_and_shown_once_they
 async fn secrets_of_data_dir_are_for_the_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let app = TestApp::start().await;
-    for name in ["credentials", "config", "master.key", "catalog.sqlite"] {
+    for name in [
+        "credentials",
+        "config",
+        "master.key",
+        "catalog.sqlite",
+        "catalog.sqlite.changes",
+    ] {
         let path = app.data_dir().join(name);
         let mode = std::fs::metadata(&path).expect(name).permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{name}");
