@@ -1,5 +1,5 @@
--- How many changes were committed, counted in their own transactions. A file beside the database follows it
--- (src/witness.rs). Commits of the lake do not count.
+-- How many changes were committed, counted in their own transactions. A file beside the database
+-- follows it (src/witness.rs). Commits of the lake do not count.
 
 CREATE TABLE changes (
     id        INTEGER PRIMARY KEY CHECK (id = 0),

@@ -69,8 +69,28 @@ fn a_failed_write_spoils_no_statement_and_the_next_makes_up_for_it() {
         );
     }
     witness.follow(7);
-    let disk = disk.kill();
-    assert_eq!(open(&disk).found(), Some(7));
+    assert_eq!(open(&disk.kill()).found(), Some(7));
+}
+
+// Proves: C6
+#[test]
+fn a_failed_write_after_a_start_leaves_what_the_last_process_stated() {
+    for last in 1..=4 {
+        let disk = disk(4);
+        let witness = open(&disk);
+        for changes in 1..=last {
+            witness.follow(changes);
+        }
+        let disk = disk.kill();
+        let witness = open(&disk);
+        let write_fails_at = Some(1);
+        disk.set_faults(SimFaults {
+            write_fails_at,
+            ..SimFaults::default()
+        });
+        witness.follow(last + 1);
+        assert_eq!(open(&disk.kill()).found(), Some(last));
+    }
 }
 
 // Proves: C6
