@@ -49,6 +49,10 @@ pub struct LakeConfig {
     pub orphan_age_ms: u64,
     /// How often orphans are looked for.
     pub orphan_interval_ms: u64,
+    /// How often everything that the tables refer to is read and compared with its checksums; 0 for never.
+    pub scrub_interval_ms: u64,
+    /// Bytes that one round of maintenance compares, until some 4 MiB more.
+    pub scrub_bytes_max: u64,
     /// How long a lease of a reader in another process holds without being renewed.
     pub lease_ms: u64,
     /// Bytes of footers, page indexes and bloom filters of data files that lookups keep in memory.
@@ -87,6 +91,8 @@ impl Default for LakeConfig {
             snapshot_keep_min_ms: 10 * 60 * 1_000,
             orphan_age_ms: ORPHAN_AGE_MIN_MS,
             orphan_interval_ms: 60 * 60 * 1_000,
+            scrub_interval_ms: 7 * 24 * 60 * 60 * 1_000,
+            scrub_bytes_max: 256 * 1024 * 1024,
             lease_ms: 5 * 60 * 1_000,
             lookup_cache_bytes_max: 64 * 1024 * 1024,
             lookups_max: 64,
@@ -120,6 +126,9 @@ impl LakeConfig {
         }
         if self.orphan_age_ms < ORPHAN_AGE_MIN_MS {
             return refuse("orphan_age_ms");
+        }
+        if self.scrub_bytes_max == 0 {
+            return refuse("scrub_bytes_max");
         }
         if self.maintenance_interval_ms == 0 || self.lease_ms < 1_000 {
             return refuse("maintenance_interval_ms or lease_ms");

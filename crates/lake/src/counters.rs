@@ -1,6 +1,8 @@
 //! What the lake has done since the process began, for metrics.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use cairn_platform::UnixMillis;
 
 /// Counts since the process began.
 #[derive(Debug, Default)]
@@ -16,6 +18,10 @@ pub(crate) struct Counters {
     compacted: AtomicU64,
     deleted: AtomicU64,
     failures: AtomicU64,
+    scrubbed_objects: AtomicU64,
+    scrubbed_bytes: AtomicU64,
+    scrub_passed_over: AtomicU64,
+    scrub_finished_ms: AtomicI64,
 }
 
 /// Counts since the process began.
@@ -33,7 +39,7 @@ pub struct LakeCounts {
     pub lost: u64,
     /// Damaged hot objects that were rebuilt from the log.
     pub rebuilt_hot_objects: u64,
-    /// Times that a data file, or metadata of an old snapshot, was found damaged.
+    /// Times that a stored object was found damaged; by background work once each.
     pub damaged_objects: u64,
     /// Commits of tables.
     pub commits: u64,
@@ -43,6 +49,14 @@ pub struct LakeCounts {
     pub deleted_objects: u64,
     /// Steps that failed and are tried again, background work included.
     pub failures: u64,
+    /// Objects that the scrub has read to their end and found as they were written.
+    pub scrubbed_objects: u64,
+    /// Bytes that the scrub has compared and found as they were written.
+    pub scrubbed_bytes: u64,
+    /// Objects of earlier builds that the newest pass of the scrub leaves out: they have no checksum.
+    pub scrub_passed_over: u64,
+    /// When the scrub last finished a pass; 0 before the first.
+    pub scrub_finished_ms: UnixMillis,
 }
 
 impl Counters {
@@ -90,6 +104,22 @@ impl Counters {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn add_scrubbed_bytes(&self, bytes: u64) {
+        self.scrubbed_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_scrubbed_object(&self) {
+        self.scrubbed_objects.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_scrub_passed_over(&self, objects: u64) {
+        self.scrub_passed_over.store(objects, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_scrub_finished(&self, now_ms: UnixMillis) {
+        self.scrub_finished_ms.store(now_ms, Ordering::Relaxed);
+    }
+
     pub(crate) fn read(&self) -> LakeCounts {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         LakeCounts {
@@ -104,6 +134,10 @@ impl Counters {
             compacted_files: of(&self.compacted),
             deleted_objects: of(&self.deleted),
             failures: of(&self.failures),
+            scrubbed_objects: of(&self.scrubbed_objects),
+            scrubbed_bytes: of(&self.scrubbed_bytes),
+            scrub_passed_over: of(&self.scrub_passed_over),
+            scrub_finished_ms: self.scrub_finished_ms.load(Ordering::Relaxed),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Background work on the tables: joining small files, dropping expired days, expiring snapshots, deleting
-//! garbage and orphans. Readers notice nothing: they hold views, and nothing in a view is deleted. What
-//! cannot be read any more stops nothing but the work on itself, and is counted.
+//! garbage and orphans, comparing what is stored with its checksums. Readers notice nothing: they hold
+//! views, and nothing in a view is deleted. What cannot be read any more stops nothing but the work on
+//! itself, and is counted.
 
 mod compaction;
 mod expiry;
 mod orphans;
+mod scrub;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use crate::reachable::Reader;
 use crate::tables::{Current, Shared, Table};
 use compaction::SetAside;
 use orphans::Suspects;
+use scrub::Scrub;
 
 /// Objects that are deleted between two looks at the leases.
 const GARBAGE_BATCH: u32 = 500;
@@ -35,6 +38,7 @@ struct State {
     tables: HashMap<TableId, TableState>,
     damaged: DamagedObjects,
     set_aside: SetAside,
+    scrub: Scrub,
 }
 
 /// One for each table: what one still needs, another would forget.
@@ -91,22 +95,25 @@ impl Maintenance {
                 ),
             ];
             for (step, outcome) in outcomes {
-                first = first.or(self.told(step, table, outcome));
+                first = first.or(self.told(step, Some(&table.id), outcome));
             }
         }
+        let scrubbed = self.scrub(&mut state.scrub, &mut state.damaged).await;
+        first = first.or(self.told("scrub", None, scrubbed));
         first.map_or(Ok(()), Err)
     }
 
     fn told(
         &self,
         step: &'static str,
-        table: &Table,
+        table: Option<&TableId>,
         outcome: Result<(), LakeError>,
     ) -> Option<LakeError> {
         let error = outcome.err()?;
         self.shared.counters.add_failure();
         // Nothing waits for maintenance: a later round tries again.
-        tracing::warn!(%error, step, table = %table.id, "lake maintenance failed");
+        let table = table.map(tracing::field::display);
+        tracing::warn!(%error, step, table, "lake maintenance failed");
         Some(error)
     }
 

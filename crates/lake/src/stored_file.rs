@@ -90,8 +90,13 @@ impl StoredFile {
     }
 }
 
-/// A file that is missing or shorter than it was is damage: only what something refers to is read.
-fn read(objects: &dyn Objects, key: &str, range: Range<u64>) -> Result<Bytes, LakeError> {
+/// Part of an object. One that is missing or shorter than it was is damage: only what something refers to
+/// is read.
+pub(crate) fn read(
+    objects: &dyn Objects,
+    key: &str,
+    range: Range<u64>,
+) -> Result<Bytes, LakeError> {
     let read = objects.get_range_blocking(key, range);
     read.map_err(|failure| match failure {
         ObjectError::NotFound { .. } | ObjectError::CutOff { .. } => LakeError::Damaged {

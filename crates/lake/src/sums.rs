@@ -93,11 +93,15 @@ impl BlockSums {
         if covered > trailer_at || trailer[8..12] != BLOCK_BYTES_LE || trailer[12..] != MAGIC[..] {
             return Err(damaged());
         }
-        let tail = read(covered..length)?;
         let sums_end = usize::try_from(trailer_at - covered).map_err(|_| damaged())?;
         let blocks =
             usize::try_from(covered.div_ceil(BLOCK_BYTES as u64)).map_err(|_| damaged())?;
-        if crc32c::crc32c(&tail) != checksum || blocks.checked_mul(4) != Some(sums_end) {
+        // Known before the tail is read: a damaged number must not make it the whole file.
+        if blocks.checked_mul(4) != Some(sums_end) {
+            return Err(damaged());
+        }
+        let tail = read(covered..length)?;
+        if crc32c::crc32c(&tail) != checksum {
             return Err(damaged());
         }
         let sums = tail[..sums_end].chunks_exact(4);
@@ -164,7 +168,7 @@ fn bounds(range: &Range<u64>) -> Option<Range<usize>> {
     (bounds.start <= bounds.end).then_some(bounds)
 }
 
-fn mismatch(key: &str) -> LakeError {
+pub(crate) fn mismatch(key: &str) -> LakeError {
     LakeError::Damaged {
         key: key.to_owned(),
         reason: "the bytes do not match their checksum".to_owned(),

@@ -37,12 +37,17 @@ impl Workers {
         }
     }
 
+    /// True while the tables lag too far.
+    pub(crate) fn are_behind(&self) -> bool {
+        self.behind.load(Ordering::Relaxed)
+    }
+
     pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, LakeError>
     where
         T: Send + 'static,
         F: FnOnce() -> Result<T, LakeError> + Send + 'static,
     {
-        if self.behind.load(Ordering::Relaxed) {
+        if self.are_behind() {
             let done = tokio::task::spawn_blocking(work).await;
             return done.unwrap_or_else(|lost| Err(LakeError::TaskLost(lost.to_string())));
         }

@@ -302,6 +302,8 @@ fn lake_config(data_dir: &Path, settings: &LakeSettings) -> LakeConfig {
         snapshots_max: settings.snapshots_max,
         orphan_age_ms: millis(settings.orphan_age_min),
         orphan_interval_ms: millis(settings.orphan_interval),
+        scrub_interval_ms: millis(settings.scrub_interval),
+        scrub_bytes_max: settings.scrub_bytes_max,
         lookups_max: settings.lookups_max,
         free_bytes_min: settings.free_bytes_min,
         ..LakeConfig::default()

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use cairn_lake::LakeCounts;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -101,10 +102,25 @@ pub(crate) struct Gauges {
     pub(crate) lake_rebuilt: Gauge,
     pub(crate) lake_failures: Gauge,
     pub(crate) lake_damaged: Gauge,
+    pub(crate) lake_scrubbed_objects: Gauge,
+    pub(crate) lake_scrubbed_bytes: Gauge,
+    pub(crate) lake_scrub_passed_over: Gauge,
+    pub(crate) lake_scrub_finished_seconds: Gauge,
     pub(crate) uptime_seconds: Gauge<f64, AtomicU64>,
 }
 
 impl Gauges {
+    /// What the scrub of the tables has done.
+    pub(crate) fn set_scrub(&self, counts: &LakeCounts) {
+        self.lake_scrubbed_objects
+            .set(signed(counts.scrubbed_objects));
+        self.lake_scrubbed_bytes.set(signed(counts.scrubbed_bytes));
+        self.lake_scrub_passed_over
+            .set(signed(counts.scrub_passed_over));
+        self.lake_scrub_finished_seconds
+            .set(counts.scrub_finished_ms / 1_000);
+    }
+
     /// Name, help and value of those about the server.
     fn of_server(&self) -> Vec<(&'static str, &'static str, &Gauge)> {
         vec![
@@ -222,6 +238,26 @@ impl Gauges {
                 "lake_damaged",
                 "Times that a stored object did not match its checksums, or was not there",
                 &self.lake_damaged,
+            ),
+            (
+                "lake_scrubbed_objects",
+                "Stored objects that the scrub found as they were written",
+                &self.lake_scrubbed_objects,
+            ),
+            (
+                "lake_scrubbed_bytes",
+                "Bytes that the scrub found as they were written",
+                &self.lake_scrubbed_bytes,
+            ),
+            (
+                "lake_scrub_passed_over",
+                "Stored objects of earlier builds, which have no checksum to compare",
+                &self.lake_scrub_passed_over,
+            ),
+            (
+                "lake_scrub_finished_seconds",
+                "Unix time at which the scrub last finished a pass, 0 before",
+                &self.lake_scrub_finished_seconds,
             ),
         ]
     }

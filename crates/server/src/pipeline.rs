@@ -401,6 +401,7 @@ impl Server {
             .set(signed(lake.counts.rebuilt_hot_objects));
         gauges.lake_failures.set(signed(lake.counts.failures));
         gauges.lake_damaged.set(signed(lake.counts.damaged_objects));
+        gauges.set_scrub(&lake.counts);
         for table in &lake.tables {
             let rows = table.committed_rows + table.hot_rows;
             self.metrics

@@ -8,6 +8,7 @@
 //! - `formats`: files of earlier builds. `public_formats`: what other engines read.
 //! - `large`: events of a megabyte.
 //! - `lookup`: LookupEvents against a plain model.
+//! - `scrub`: stored objects compared with their checksums, round by round.
 //! - `store`: the folder of objects, and lookups at once.
 //! - `unreadable`: background work beside objects that cannot be read.
 //! - `upkeep`: compaction, retention, expiry, orphans.
@@ -24,6 +25,7 @@ mod lookup;
 mod lookup_shown;
 mod public_formats;
 mod results;
+mod scrub;
 mod stage;
 mod store;
 mod unreadable;

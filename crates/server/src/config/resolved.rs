@@ -223,6 +223,10 @@ pub struct LakeSettings {
     pub orphan_age_min: Duration,
     /// Search for orphans.
     pub orphan_interval: Duration,
+    /// Comparison with checksums; zero for never.
+    pub scrub_interval: Duration,
+    /// Bytes compared at a time.
+    pub scrub_bytes_max: u64,
     /// Lookups at once.
     pub lookups_max: usize,
     /// Room that must stay free.
@@ -464,6 +468,8 @@ fn resolve_lake(layers: &Layers) -> LakeSettings {
         snapshots_max: layers.count("lake", "snapshots_max"),
         orphan_age_min: layers.duration("lake", "orphan_age_min"),
         orphan_interval: layers.duration("lake", "orphan_interval"),
+        scrub_interval: layers.duration("lake", "scrub_interval"),
+        scrub_bytes_max: layers.size("lake", "scrub_bytes_max"),
         lookups_max: layers.count("lake", "lookups_max"),
         free_bytes_min: layers.size("lake", "free_bytes_min"),
     }
