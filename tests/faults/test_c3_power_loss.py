@@ -18,7 +18,7 @@ from harness.oracle import Oracle, Verdict, own_call
 from harness.producer import Driver
 from harness.results import amount, first_seed, record
 
-RUNS = amount(usual=20, full=300)
+RUNS = amount(usual=20, full=400)
 IMAGE_MEGABYTES = 512
 READY_SECONDS_MAX = 5.0
 SETTINGS = {
