@@ -50,7 +50,7 @@ struct Probes {
 
 fn probe(target: &Target, event: &mut Batch, seconds: Duration) -> Result<Probes> {
     let clock = target.clock();
-    let (mut producer, mut reader) = (target.connect()?, target.connect()?);
+    let mut reader = target.connect()?;
     let run = u64::try_from(clock.now_ms()).context("the clock is before 1970")? & 0xffff_ffff;
     let end = clock.monotonic() + seconds;
     let mut probes = Probes::default();
@@ -66,7 +66,8 @@ fn probe(target: &Target, event: &mut Batch, seconds: Duration) -> Result<Probes
             body: &event.body,
         };
         let head = target.signed_head(&call)?;
-        let (status, _) = producer.exchange(&head, &event.body)?;
+        // One for each event: the last one may have been shown so late that the server has closed it.
+        let (status, _) = target.connect()?.exchange(&head, &event.body)?;
         if status != 200 {
             probes.refused += 1;
             std::thread::sleep(PAUSE);
