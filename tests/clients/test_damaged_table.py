@@ -109,6 +109,12 @@ def test_a_table_that_cannot_be_read_is_made_anew_without_loss(servers, tmp_path
     assert server.metrics()["cairn_lake_closed"] == 1
     with pytest.raises(ClientError, match="ServiceUnavailable"):
         server.client("cloudtrail").lookup_events()
+    busy = sqlite3.connect(server.data_dir / "catalog.sqlite", isolation_level=None)
+    busy.execute("BEGIN IMMEDIATE")
+    told = re.compile("cannot be read: events are accepted.*locked")
+    eventually(lambda: told.search(server.log_text()), 40, "an attempt at the busy catalog")
+    busy.execute("ROLLBACK")
+    busy.close()
     sent |= send(server, EventMaker(48).batch(BATCH))
     accepted_until = time.time()
     assert server.stop() == 0

@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
@@ -25,6 +25,8 @@ const CONNECTION_WAIT: Duration = Duration::from_secs(10);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The first SQLite that carries the repair of the WAL-reset race.
 const SQLITE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
+/// How the name of a write-ahead log ends that a refused start has kept.
+const KEPT_LOG: &str = "-wal.kept";
 const _: () = assert!(BUSY_TIMEOUT.as_secs() < CONNECTION_WAIT.as_secs());
 
 /// The durable configuration of one node.
@@ -59,6 +61,9 @@ impl Catalog {
         let lock = lock_beside(path)?;
         create_private(path)?;
         let witness = Witness::open(disk, path).map_err(|error| witness_failed(&error))?;
+        if witness.found().is_some() {
+            keep_log(path);
+        }
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -84,6 +89,9 @@ impl Catalog {
             catalog.close().await;
             return Err(error);
         }
+        if catalog.witness.found().is_some() {
+            forget_kept_log(path);
+        }
         catalog.load_identity_version().await?;
         Ok(catalog)
     }
@@ -105,10 +113,11 @@ impl Catalog {
                     witness,
                 });
             }
-            None if held > 0 => tracing::warn!(
+            // A start that was killed may have made the file anew, and no more.
+            None | Some(0) if held > 0 => tracing::warn!(
                 file = %path,
                 catalog.changes = held,
-                "the witness of the catalog's changes is missing or damaged and is made anew: \
+                "the witness of the catalog's changes was missing or damaged and is made anew: \
                  whether changes were lost before this start is not known"
             ),
             _ => {}
@@ -234,8 +243,7 @@ async fn check_integrity(pool: &SqlitePool) -> Result<(), CatalogError> {
 
 /// The lock stands in a file of its own: SQLite locks byte ranges of the database file itself.
 fn lock_beside(path: &Path) -> Result<File, CatalogError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+    let name = beside(path, ".lock");
     let failed = |error: std::io::Error| CatalogError::Failed {
         during: "locking the catalog",
         reason: error.to_string(),
@@ -254,6 +262,24 @@ fn lock_beside(path: &Path) -> Result<File, CatalogError> {
         }),
         Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
     }
+}
+
+/// The write-ahead log gets a second name until it is known that no change is lost. SQLite deletes the first
+/// one when a database that is refused is closed, with all that could still be read of it.
+fn keep_log(catalog: &Path) {
+    // No log, or one kept by a start that was refused: that one tells more.
+    let _ = std::fs::hard_link(beside(catalog, "-wal"), beside(catalog, KEPT_LOG));
+}
+
+fn forget_kept_log(catalog: &Path) {
+    // It is not there where there was nothing to keep.
+    let _ = std::fs::remove_file(beside(catalog, KEPT_LOG));
+}
+
+fn beside(catalog: &Path, ending: &str) -> PathBuf {
+    let mut name = catalog.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 fn witness_failed(error: &DiskError) -> CatalogError {

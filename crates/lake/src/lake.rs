@@ -156,8 +156,8 @@ impl Lake {
     }
 
     /// Follows the log and keeps the tables in order until `stop` turns true; then makes visible what is
-    /// pending. An error means that this process must stop: another has taken over, or what is stored
-    /// cannot be read.
+    /// pending. An error means that this lake must not be used any more: another has taken over, or what
+    /// is stored cannot be read.
     pub async fn run(self: &Arc<Self>, stop: watch::Receiver<bool>) -> Result<(), LakeError> {
         // A task of its own, so that its work does not hold up what becomes visible; the set ends it when
         // this future ends or is dropped.

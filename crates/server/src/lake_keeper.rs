@@ -52,21 +52,21 @@ impl LakeKeeper {
     }
 
     /// Runs the lake until `stop` turns true, and opens it first if it is closed. An error means that this
-    /// process must stop.
+    /// process must stop: an open lake that meets what it cannot go on from, such as damage, is closed by
+    /// the next start.
     pub(crate) async fn run(&self, mut stop: watch::Receiver<bool>) -> Result<(), LakeError> {
         loop {
             if let Some(lake) = self.lake() {
-                match lake.run(stop.clone()).await {
-                    Err(error) if error.is_of_the_store() => tell(&error),
-                    ended => return ended,
-                }
+                return lake.run(stop).await;
             }
             tokio::select! {
                 () = self.clock.sleep(RETRY) => {}
                 _ = stop.wait_for(|stop| *stop) => return Ok(()),
             }
-            if self.lake().is_none() {
-                self.open_unless_damaged().await?;
+            match self.open_unless_damaged().await {
+                // The catalog or the log may be busy, or their disk full.
+                Err(error) if error.is_retryable() => tell(&error),
+                opened => opened?,
             }
         }
     }

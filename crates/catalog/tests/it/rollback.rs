@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 const DATABASE: &str = "catalog.sqlite";
 const LOG: &str = "catalog.sqlite-wal";
+const KEPT_LOG: &str = "catalog.sqlite-wal.kept";
 const WITNESS: &str = "catalog.sqlite.changes";
 const KEY: &str = "AKIAREVOKED";
 const LOG_HEADER_BYTES: usize = 32;
@@ -270,6 +271,24 @@ async fn a_damaged_or_missing_witness_is_told_and_made_anew() {
         older.insert(WITNESS, files_in(folder.path())[WITNESS].clone());
         assert_eq!(opened(&older).await, Some((2, 4)), "{kind}");
     }
+}
+
+// Proves: C5
+#[tokio::test]
+async fn a_refused_start_keeps_the_damaged_log_and_a_sound_one_keeps_nothing() {
+    let [.., files] = revoked().await;
+    let damaged = flipped(&files, LOG, LOG_HEADER_BYTES + FRAME_BYTES);
+    let folder = folder_with(&damaged);
+    for _ in 0..2 {
+        let refused = open(folder.path()).await;
+        assert!(matches!(refused, Err(CatalogError::RolledBack { .. })));
+        let kept = std::fs::read(folder.path().join(KEPT_LOG)).expect("is kept");
+        assert!(kept == damaged[LOG], "as it was found");
+    }
+    let folder = folder_with(&files);
+    let catalog = open(folder.path()).await.expect("opens");
+    assert!(!folder.path().join(KEPT_LOG).exists());
+    catalog.close().await;
 }
 
 #[tokio::test]

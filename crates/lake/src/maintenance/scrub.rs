@@ -269,6 +269,10 @@ impl Scrub {
             && !piece.postponed
         {
             piece.postponed = true;
+            if let Check::Blocks { sums, .. } = &mut piece.check {
+                // Read again then: many files of a failing disk may wait.
+                *sums = None;
+            }
             self.waiting.push_back(piece);
         }
     }
