@@ -10,6 +10,7 @@ mod identifiers;
 pub mod json;
 mod lookup;
 mod record;
+pub mod selectors;
 
 pub use arn::{Arn, ArnError};
 pub use batch::{BatchError, split_batch};

@@ -18,3 +18,5 @@ mod real_events;
 mod record;
 /// The class of an event.
 mod record_class;
+/// Event selectors: what a trail collects.
+mod selectors;
