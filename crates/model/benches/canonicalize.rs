@@ -1,4 +1,5 @@
-//! How fast events pass the model on one core: reading, canonical records, the stored header, batches, limits.
+//! How fast events pass the model on one core: reading, canonical records, the stored header, batches,
+//! limits, selectors.
 //!
 //! `cargo bench -p cairn-model` prints MB/s (of event JSON, 10^6 bytes) and events/s, the best of five rounds.
 
@@ -10,10 +11,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use cairn_model::destination::{DestinationLimit, fit};
 use cairn_model::json::Document;
+use cairn_model::selectors::{
+    AdvancedEventSelector, CompiledSelectors, EventSelectors, FieldSelector,
+};
 use cairn_model::{CanonicalEvent, Completion, RoutingHeader, canonicalize, split_batch};
 
 const EVENTS: usize = 20_000;
 const ROUNDS: usize = 5;
+const TRAILS: usize = 5;
 
 fn main() {
     let events: Vec<Bytes> = (0..EVENTS).map(|index| Bytes::from(event(index))).collect();
@@ -80,6 +85,49 @@ fn main() {
             black_box(fit(event, DestinationLimit::Kb256).expect("small events fit"));
         }
     });
+    measure("selectors, 5 trails", &mut || select(&headers));
+}
+
+/// What the reader of the log does for trails.
+fn select(headers: &[Vec<u8>]) {
+    let trails: Vec<CompiledSelectors> = (0..TRAILS).map(trail).collect();
+    for stored in headers {
+        let header = RoutingHeader::decode(stored).expect("a header");
+        for trail in &trails {
+            black_box(trail.take(&header));
+        }
+    }
+}
+
+/// The selectors of a trail, with a hundred values: each event is compared with all of them.
+fn trail(number: usize) -> CompiledSelectors {
+    let values = |of: &str, count: usize| (0..count).map(|n| format!("{of}{number}{n}")).collect();
+    let field = |field: &str| FieldSelector {
+        field: field.to_owned(),
+        ..FieldSelector::default()
+    };
+    let selectors = EventSelectors::Advanced(vec![AdvancedEventSelector {
+        name: None,
+        field_selectors: vec![
+            FieldSelector {
+                equals: vec!["Management".to_owned()],
+                ..field("eventCategory")
+            },
+            FieldSelector {
+                not_equals: values("Describe", 33),
+                ..field("eventName")
+            },
+            FieldSelector {
+                not_starts_with: values("ec2.amazon", 33),
+                ..field("eventSource")
+            },
+            FieldSelector {
+                not_ends_with: values("mary.major", 33),
+                ..field("userIdentity.arn")
+            },
+        ],
+    }]);
+    selectors.compile().expect("valid selectors")
 }
 
 #[expect(

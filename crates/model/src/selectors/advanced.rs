@@ -147,11 +147,7 @@ const FIELDS: [Field; 11] = [
     },
 ];
 
-const fn any_text(
-    name: &'static str,
-    categories: &'static [Category],
-    field: TextField,
-) -> Field {
+const fn any_text(name: &'static str, categories: &'static [Category], field: TextField) -> Field {
     Field {
         name,
         operators: Operators::All,
@@ -238,7 +234,8 @@ fn rule(selector: &AdvancedEventSelector) -> Result<Rule, SelectorError> {
             }
             FieldKind::ResourceArn => arn = Some(given.condition()),
             FieldKind::Text(field) => {
-                let is_source = category == Category::NetworkActivity && given.field == EVENT_SOURCE;
+                let is_source =
+                    category == Category::NetworkActivity && given.field == EVENT_SOURCE;
                 if is_source && !given.is_one_equals() {
                     return Err(SelectorError::MissingField(EVENT_SOURCE));
                 }
