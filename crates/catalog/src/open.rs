@@ -276,7 +276,8 @@ fn forget_kept_log(catalog: &Path) {
     let _ = std::fs::remove_file(beside(catalog, KEPT_LOG));
 }
 
-fn beside(catalog: &Path, ending: &str) -> PathBuf {
+/// A file whose name is the database's and an ending.
+pub(crate) fn beside(catalog: &Path, ending: &str) -> PathBuf {
     let mut name = catalog.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)

@@ -24,6 +24,7 @@ use cairn_platform::{Disk, DiskError, DiskFile};
 use sqlx::SqliteConnection;
 
 use crate::error::CatalogError;
+use crate::open::beside;
 
 const MAGIC: [u8; 8] = *b"\xFACAIRNCH";
 const FORMAT_VERSION: u32 = 1;
@@ -53,9 +54,7 @@ impl Witness {
     /// Opens the file beside the database `catalog`, or makes one that states no change. Nothing that an
     /// earlier process stated is lost by it. Room is reserved, so that a full disk takes later writes.
     pub(crate) fn open(disk: &dyn Disk, catalog: &Path) -> Result<Self, DiskError> {
-        let mut name = catalog.as_os_str().to_owned();
-        name.push(".changes");
-        let path = PathBuf::from(name);
+        let path = beside(catalog, ".changes");
         let (file, newest) = match disk.open(&path) {
             Ok(file) => {
                 let newest = newest_slot(file.as_ref())?;

@@ -198,17 +198,23 @@ impl TestApp {
         count: usize,
     ) -> Vec<serde_json::Value> {
         let client = self.client();
+        let mut events = Vec::new();
+        let what = format!("{count} events with {attribute:?}");
+        self.eventually(&what, async || {
+            events = events_of(&client.lookup(attribute).await);
+            events.len() >= count
+        })
+        .await;
+        events
+    }
+
+    /// Asks until it is so. A clock that the test moves goes on meanwhile.
+    pub async fn eventually(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
         let begun = SystemClock::new();
-        loop {
-            let answer = client.lookup(attribute).await;
-            let events = events_of(&answer);
-            if events.len() >= count {
-                return events;
-            }
+        while !is_so().await {
             assert!(
                 begun.monotonic() < PATIENCE,
-                "{} of {count} events with {attribute:?} after {PATIENCE:?}",
-                events.len()
+                "not after {PATIENCE:?}: {what}"
             );
             if let Instant::At(clock) = &self.builder.clock {
                 clock.advance(Duration::from_millis(250));
