@@ -1,19 +1,16 @@
 //! Event log files: whatever the bytes, the log opens and reads to its end or says why not, and never panics.
 #![no_main]
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use bytes::Bytes;
-use cairn_eventlog::{
-    EventLog, ReadError, SegmentedLog, SegmentedLogConfig, decode_payload, inspect_segment,
-};
-use cairn_model::{PartitionId, Sequence};
-use cairn_platform::{Disk, ManualClock, SimDisk};
+use cairn_eventlog::{decode_payload, inspect_segment};
+use cairn_fuzz::{LOG_FOLDER, read_log};
+use cairn_model::Sequence;
+use cairn_platform::{Disk, SimDisk};
 use libfuzzer_sys::fuzz_target;
 
 const NAME: &str = "00000000000000000000-0000000001.segment";
-const PARTITION: PartitionId = PartitionId(0);
 
 // Each file is tried as it is, and with its checksums made right: otherwise hardly any change of a seed
 // would get past them.
@@ -34,38 +31,13 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn open_and_read(bytes: &[u8]) {
     let disk = SimDisk::new(1);
-    let path = Path::new("/log").join(NAME);
-    disk.create_dir_all(Path::new("/log"))
+    let path = Path::new(LOG_FOLDER).join(NAME);
+    disk.create_dir_all(Path::new(LOG_FOLDER))
         .expect("an empty disk");
     disk.plant(&path, bytes);
     let file = disk.open(&path).expect("it was planted");
     inspect_segment(file.as_ref(), NAME).expect("the disk works");
-    let config = SegmentedLogConfig {
-        directory: PathBuf::from("/log"),
-        preallocate_bytes: 4096,
-        reserve_bytes: 0,
-        ..SegmentedLogConfig::default()
-    };
-    let clock = Arc::new(ManualClock::at(0));
-    let Ok((log, _stepper)) = SegmentedLog::open_stepped(config, Arc::new(disk), clock) else {
-        return;
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime");
-    let end = log.durable_end(PARTITION);
-    let mut next = log.start(PARTITION);
-    while next < end {
-        next = match runtime.block_on(log.read(PARTITION, next, 1 << 20)) {
-            Ok(records) => records
-                .last()
-                .expect("a read below the end gives one")
-                .sequence
-                .plus(1),
-            Err(ReadError::Corrupt { resume_at, .. }) if resume_at > next => resume_at,
-            Err(error) => panic!("{error}"),
-        };
-    }
+    read_log(disk);
 }
 
 /// The same blocks with the checksums that their contents should have, as `docs/formats/event-log.md` draws

@@ -2,17 +2,14 @@
 //! and reads to its end or says why not.
 #![no_main]
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-use cairn_eventlog::{EventLog, ReadError, SegmentedLog, SegmentedLogConfig};
-use cairn_model::PartitionId;
-use cairn_platform::{Disk, ManualClock, SimDisk};
+use cairn_fuzz::{LOG_FOLDER, read_log};
+use cairn_platform::{Disk, SimDisk};
 use libfuzzer_sys::fuzz_target;
 
 const SEGMENT: &[u8] = include_bytes!("../corpus/segment_decode/sealed-segment");
 const NAME: &str = "00000000000000000000-0000000001.segment";
-const PARTITION: PartitionId = PartitionId(0);
 const SLOT_BYTES: usize = 64;
 const BLOCK_BYTES: usize = 4096;
 
@@ -21,9 +18,9 @@ const BLOCK_BYTES: usize = 4096;
 fuzz_target!(|bytes: &[u8]| {
     let mut slots = bytes.chunks(SLOT_BYTES).map(repaired);
     let disk = SimDisk::new(1);
-    disk.create_dir_all(Path::new("/log"))
+    disk.create_dir_all(Path::new(LOG_FOLDER))
         .expect("an empty disk");
-    disk.plant(&Path::new("/log").join(NAME), SEGMENT);
+    disk.plant(&Path::new(LOG_FOLDER).join(NAME), SEGMENT);
     for file in ["watermark", "released"] {
         let (Some(first), second) = (slots.next(), slots.next()) else {
             break;
@@ -31,34 +28,9 @@ fuzz_target!(|bytes: &[u8]| {
         let mut contents = first;
         contents.resize(BLOCK_BYTES, 0);
         contents.extend(second.unwrap_or_default());
-        disk.plant(&Path::new("/log").join(file), &contents);
+        disk.plant(&Path::new(LOG_FOLDER).join(file), &contents);
     }
-    let config = SegmentedLogConfig {
-        directory: PathBuf::from("/log"),
-        preallocate_bytes: 4096,
-        reserve_bytes: 0,
-        ..SegmentedLogConfig::default()
-    };
-    let clock = Arc::new(ManualClock::at(0));
-    let Ok((log, _stepper)) = SegmentedLog::open_stepped(config, Arc::new(disk), clock) else {
-        return;
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime");
-    let end = log.durable_end(PARTITION);
-    let mut next = log.start(PARTITION);
-    while next < end {
-        next = match runtime.block_on(log.read(PARTITION, next, 1 << 20)) {
-            Ok(records) => records
-                .last()
-                .expect("a read below the end gives one")
-                .sequence
-                .plus(1),
-            Err(ReadError::Corrupt { resume_at, .. }) if resume_at > next => resume_at,
-            Err(error) => panic!("{error}"),
-        };
-    }
+    read_log(disk);
 });
 
 fn repaired(slot: &[u8]) -> Vec<u8> {
