@@ -85,8 +85,9 @@ async fn large_events_that_compress_well_are_joined_in_bounded_memory() {
 }
 
 const LARGE_FILE_BYTES: u64 = 64 << 20;
-/// What joining takes beside the file that it makes: the rows in hand, and a row group.
-const BESIDE_BYTES_MAX: u64 = 144 << 20;
+/// What joining takes beside the file that it makes: the rows in hand, a row group, and what the allocator
+/// keeps of both. Measured: 122 to 149 MiB. Reading the joined files whole would take 110 MiB more.
+const BESIDE_BYTES_MAX: u64 = 192 << 20;
 
 /// An event of 0.7 MB that hardly compresses.
 fn random_event(number: u32) -> String {
