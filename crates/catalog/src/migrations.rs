@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../migrations/0003_outbox_quarantine.sql"),
     ),
     (4, "changes", include_str!("../migrations/0004_changes.sql")),
+    (5, "trails", include_str!("../migrations/0005_trails.sql")),
 ];
 
 /// Brings the schema to the program's version. A catalog written by a newer program is refused.

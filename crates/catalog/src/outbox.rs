@@ -9,6 +9,9 @@ use crate::error::CatalogError;
 use crate::open::Catalog;
 use crate::transaction::WriteTransaction;
 
+/// The log's kind of control records.
+const CONTROL: u8 = 2;
+
 /// The place of an entry in the outbox. Later entries have greater IDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OutboxId(pub i64);
@@ -25,7 +28,7 @@ pub struct OutboxEntry {
 pub struct OutboxRecord {
     /// The log's record kind.
     pub kind: u8,
-    /// The encoded routing header.
+    /// The encoded routing header, or the control record's.
     pub header: Vec<u8>,
     /// The record's body.
     pub body: Vec<u8>,
@@ -50,8 +53,21 @@ pub struct QuarantinedRecord {
 }
 
 impl WriteTransaction {
-    /// Puts an entry behind all others.
-    pub async fn enqueue(&mut self, entry: OutboxEntry) -> Result<OutboxId, CatalogError> {
+    /// Puts an entry behind all others. The control records of what this transaction has configured come
+    /// after its own: the event of a change stands before the change in the log (R21).
+    /// Gives the entry back as it stands in the outbox.
+    pub async fn enqueue(
+        &mut self,
+        mut entry: OutboxEntry,
+    ) -> Result<(OutboxId, OutboxEntry), CatalogError> {
+        for control in self.controls.drain(..) {
+            let (header, body) = control.encode();
+            entry.records.push(OutboxRecord {
+                kind: CONTROL,
+                header,
+                body,
+            });
+        }
         let during = "writing to the outbox";
         let now_ms = self.now_ms;
         let id: i64 =
@@ -60,18 +76,18 @@ impl WriteTransaction {
                 .fetch_one(self.connection())
                 .await
                 .map_err(CatalogError::while_(during))?;
-        for (ordinal, record) in (0_i64..).zip(entry.records) {
+        for (ordinal, record) in (0_i64..).zip(&entry.records) {
             sqlx::query("INSERT INTO outbox_records VALUES (?, ?, ?, ?, ?)")
                 .bind(id)
                 .bind(ordinal)
                 .bind(i64::from(record.kind))
-                .bind(record.header)
-                .bind(record.body)
+                .bind(&record.header)
+                .bind(&record.body)
                 .execute(self.connection())
                 .await
                 .map_err(CatalogError::while_(during))?;
         }
-        Ok(OutboxId(id))
+        Ok((OutboxId(id), entry))
     }
 
     async fn quarantine(

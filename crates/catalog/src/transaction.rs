@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use cairn_model::ControlRecord;
 use cairn_platform::UnixMillis;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
@@ -17,6 +18,8 @@ pub struct WriteTransaction {
     pub(crate) inner: Transaction<'static, Sqlite>,
     pub(crate) now_ms: UnixMillis,
     pub(crate) identities_changed: bool,
+    /// Control records of what this mutation configures; they leave with its outbox entry.
+    pub(crate) controls: Vec<ControlRecord>,
     identity_version: Arc<AtomicU64>,
     witness: Arc<Witness>,
 }
@@ -41,6 +44,7 @@ impl Catalog {
             inner,
             now_ms: self.clock.now_ms(),
             identities_changed: false,
+            controls: Vec::new(),
             identity_version: Arc::clone(&self.identity_version),
             witness: Arc::clone(&self.witness),
         })
@@ -85,6 +89,10 @@ impl WriteTransaction {
     /// changes run in tasks of their own, which no caller that goes away can end.
     pub async fn commit(mut self) -> Result<(), CatalogError> {
         let during = "committing a mutation";
+        assert!(
+            self.controls.is_empty(),
+            "readers of the log learn of a new configuration from the entry of its mutation"
+        );
         if self.identities_changed {
             // By two, because it is told twice below.
             sqlx::query(

@@ -3,6 +3,7 @@
 
 mod arn;
 mod batch;
+mod control;
 pub mod destination;
 mod event_time;
 mod header;
@@ -11,13 +12,18 @@ pub mod json;
 mod lookup;
 mod record;
 pub mod selectors;
+mod trail;
 
 pub use arn::{Arn, ArnError};
 pub use batch::{BatchError, split_batch};
+pub use control::{ControlRecord, ControlRecordError};
 pub use event_time::{EventTime, EventTimeError};
 pub use header::{EventClass, HeaderError, ResourceReference, RoutingHeader};
 pub use identifiers::{AccountId, AccountIdError, PartitionId, Region, RegionError, Sequence};
 pub use record::{
     CanonicalEvent, Completion, EVENT_BYTES_MAX, EventVersion, RecordError, canonicalize,
     is_insight_of_store,
+};
+pub use trail::{
+    InsightSelector, LogGroup, Logging, SnsTopic, Trail, TrailId, TrailSettings, trail_arn,
 };

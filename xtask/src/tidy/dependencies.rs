@@ -10,22 +10,46 @@ use crate::source::SourceFile;
 const ALLOWED_ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("access", &["model"]),
+    ("integrity", &["model"]),
     ("platform", &["model"]),
     ("bucket", &["model", "access", "platform"]),
     ("eventlog", &["model", "platform"]),
     ("catalog", &["model", "access", "platform"]),
     ("lake", &["model", "platform", "eventlog", "catalog"]),
+    (
+        "trails",
+        &["model", "integrity", "platform", "eventlog", "catalog"],
+    ),
     ("api", &["model"]),
     (
         "server",
         &[
-            "model", "access", "platform", "bucket", "eventlog", "catalog", "lake", "api",
+            "model",
+            "access",
+            "integrity",
+            "platform",
+            "bucket",
+            "eventlog",
+            "catalog",
+            "lake",
+            "trails",
+            "api",
         ],
     ),
     (
         "testkit",
         &[
-            "model", "access", "platform", "bucket", "eventlog", "catalog", "lake", "api", "server",
+            "model",
+            "access",
+            "integrity",
+            "platform",
+            "bucket",
+            "eventlog",
+            "catalog",
+            "lake",
+            "trails",
+            "api",
+            "server",
         ],
     ),
 ];
@@ -35,7 +59,9 @@ const OWNED_CRATES: &[(&str, &[&str])] = &[
     ("arrow", &["lake"]),
     ("parquet", &["lake"]),
     ("iceberg", &["lake"]),
-    ("sqlx", &["catalog"]),
+    // Each has a database of its own: configuration here, the index of the embedded buckets there.
+    ("sqlx", &["catalog", "bucket"]),
+    ("aws-sdk-s3", &["platform"]),
     ("s3s", &["bucket"]),
 ];
 

@@ -37,7 +37,7 @@ async fn a_record_that_cannot_be_drained_is_kept_apart() {
     let folder = tempfile::tempdir().expect("a folder");
     let catalog = open(&folder).await.expect("opens");
     let mut write = catalog.begin().await.expect("begins");
-    let id = write.enqueue(entry("half")).await.expect("enqueues");
+    let id = write.enqueue(entry("half")).await.expect("enqueues").0;
     write.commit().await.expect("commits");
     let half = DrainedEntry {
         id,
@@ -74,14 +74,14 @@ async fn an_entry_appears_only_with_its_mutation_and_stays_until_done() {
         .put_setting("trail", b"never")
         .await
         .expect("stores");
-    dropped.enqueue(entry("never")).await.expect("enqueues");
+    dropped.enqueue(entry("never")).await.expect("enqueues").0;
     drop(dropped);
     let mut kept = catalog.begin().await.expect("begins");
     kept.put_setting("trail", b"kept").await.expect("stores");
-    let first = kept.enqueue(entry("first")).await.expect("enqueues");
+    let first = kept.enqueue(entry("first")).await.expect("enqueues").0;
     kept.commit().await.expect("commits");
     let mut kept = catalog.begin().await.expect("begins");
-    let second = kept.enqueue(entry("second")).await.expect("enqueues");
+    let second = kept.enqueue(entry("second")).await.expect("enqueues").0;
     kept.commit().await.expect("commits");
     catalog.close().await;
     drop(catalog);

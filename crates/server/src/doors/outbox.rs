@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
 use cairn_catalog::{
-    Catalog, CatalogError, DrainedEntry, OutboxEntry, OutboxId, QuarantinedRecord,
+    Catalog, CatalogError, DrainedEntry, OutboxEntry, OutboxId, OutboxRecord, QuarantinedRecord,
 };
-use cairn_eventlog::{AppendError, RecordKind};
+use cairn_eventlog::{AppendError, NewRecord, RecordKind};
 use cairn_model::EVENT_BYTES_MAX;
 use cairn_platform::Clock;
 use tokio::sync::{Notify, watch};
@@ -221,8 +222,11 @@ impl Outbox {
         let digest = digest_of(&entry);
         let mut quarantined = Vec::new();
         let mut events: Vec<(usize, Prepared)> = Vec::new();
+        let mut controls = Vec::new();
         for (ordinal, record) in entry.records.into_iter().enumerate() {
-            if record.kind != RecordKind::Event as u8 {
+            if record.kind == RecordKind::Control as u8 {
+                controls.push(control(record));
+            } else if record.kind != RecordKind::Event as u8 {
                 quarantined.push(trouble(ordinal, "the kind of record is not known"));
             } else if let Some(event) = self.doors.preparer().restore(record.header, record.body) {
                 events.push((ordinal, event));
@@ -231,6 +235,9 @@ impl Outbox {
             }
         }
         quarantined.extend(self.append(events).await?);
+        // After the events: what a call changes counts for what comes behind its own record (R21). After a
+        // crash they may come twice, which changes nothing: a version is applied once.
+        self.doors.append_controls(controls).await?;
         for record in &quarantined {
             tracing::error!(
                 outbox.id = id.0,
@@ -294,6 +301,15 @@ impl Outbox {
 
     fn carried(&self) -> MutexGuard<'_, BTreeMap<OutboxId, Carried>> {
         self.carried.lock().expect("no holder of this lock panics")
+    }
+}
+
+fn control(record: OutboxRecord) -> NewRecord {
+    NewRecord {
+        kind: RecordKind::Control,
+        header: Bytes::from(record.header),
+        body: Bytes::from(record.body),
+        context: Bytes::new(),
     }
 }
 

@@ -204,8 +204,8 @@ impl Context<'_> {
         let entry = entry_of(self.success_events(own, &done)?);
         Outbox::check(&entry)
             .map_err(|error| Stopped::Refused(C::Error::not_recorded(self, &error)))?;
-        let id = transaction
-            .enqueue(entry.clone())
+        let (id, entry) = transaction
+            .enqueue(entry)
             .await
             .map_err(Stopped::from_catalog)?;
         let committed = sabotage::loses_commit_answer(transaction.commit().await);

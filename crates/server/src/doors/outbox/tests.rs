@@ -83,7 +83,7 @@ impl Fixture {
         let mut transaction = self.catalog.begin().await.expect("begins");
         let id = transaction.enqueue(OutboxEntry { records }).await;
         transaction.commit().await.expect("commits");
-        id.expect("enqueues")
+        id.expect("enqueues").0
     }
 
     fn records_in_log(&self) -> u64 {
@@ -157,7 +157,7 @@ async fn the_fate_of_a_mutation_is_told_by_its_entry_not_by_its_id() {
         records: vec![fixture.event("rolled back")],
     };
     let mut transaction = fixture.catalog.begin().await.expect("begins");
-    let lost_id = transaction.enqueue(lost.clone()).await.expect("enqueues");
+    let lost_id = transaction.enqueue(lost.clone()).await.expect("enqueues").0;
     drop(transaction);
     assert_eq!(fixture.outbox.fate_of(lost_id, &lost).await, Fate::NotMade);
     let made = OutboxEntry {
