@@ -3,3 +3,5 @@
 mod clock;
 /// Both disks do what the trait says; the simulated one loses what real ones may lose.
 mod disk;
+/// The S3 client against an endpoint that answers as a test says, and buckets in memory.
+mod s3;
