@@ -2,6 +2,7 @@
 //! apply to it. Which policies those are, and what the context holds, the caller says.
 
 mod arn_pattern;
+mod bucket;
 mod condition;
 mod context;
 mod document;
@@ -14,6 +15,7 @@ mod statement;
 mod template;
 mod value;
 
+pub use bucket::{BUCKET_POLICY_BYTES_MAX, bucket_policy};
 pub use context::{ContextKeys, RequestFacts};
 pub use document::{
     GROUP_INLINE_SIZE_MAX, MANAGED_SIZE_MAX, PolicyDocument, PolicyKind, ROLE_INLINE_SIZE_MAX,

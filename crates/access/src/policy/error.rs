@@ -83,6 +83,12 @@ pub enum PolicyError {
         /// What was written.
         found: String,
     },
+    /// A resource of a bucket's policy that is not in the bucket.
+    #[error("Policy has invalid resource")]
+    ForeignResource,
+    /// An action of a bucket's policy that is none of S3's.
+    #[error("Policy has invalid action")]
+    ForeignAction,
     /// An operator that does not exist.
     #[error("Invalid Condition type : {found}.")]
     Operator {

@@ -20,6 +20,8 @@ pub enum RequestPart {
     Expires,
     /// `x-amz-content-sha256`.
     PayloadHash,
+    /// `x-amz-decoded-content-length`.
+    DecodedLength,
     /// The path.
     Path,
     /// The query.
@@ -38,6 +40,7 @@ impl fmt::Display for RequestPart {
             Self::Date => "X-Amz-Date",
             Self::Expires => "X-Amz-Expires",
             Self::PayloadHash => "X-Amz-Content-SHA256",
+            Self::DecodedLength => "X-Amz-Decoded-Content-Length",
             Self::Path => "path",
             Self::Query => "query string",
             Self::HeaderName => "header name",

@@ -3,8 +3,10 @@
 
 use std::sync::LazyLock;
 
+use super::canonical::{EMPTY_SHA256, UNSIGNED_PAYLOAD, canonical_head, canonical_request};
 use super::canonical::{QueryParameter, SIGNATURE_PARAMETER, decode_query};
-use super::canonical::{UNSIGNED_PAYLOAD, canonical_head, canonical_request};
+use super::chunked::{Chain, ChunkedForm, ChunkedRule};
+use super::payload::{Kind, PayloadRule};
 use super::signature::{ALGORITHM, Scope, SigningKey, string_to_sign};
 use super::time::{AmzTime, bound_text};
 use super::{AuthenticationError, RequestPart, RequestParts, ServiceRules};
@@ -23,7 +25,7 @@ pub enum DeclaredPayload {
     /// `UNSIGNED-PAYLOAD`.
     Unsigned,
     /// One of the `STREAMING-…` forms, whose chunks the caller must check.
-    Streaming(String),
+    Streaming(ChunkedForm),
 }
 
 /// A request whose signature is well formed, in time and covers what it must, but is not yet compared
@@ -39,6 +41,8 @@ pub struct SignedRequest {
     payload: DeclaredPayload,
     presigned_seconds: Option<i64>,
     body_checked_later: bool,
+    decoded_length: Option<u64>,
+    trailers: Option<String>,
     head: String,
 }
 
@@ -66,6 +70,8 @@ pub fn parse(
     let signed_headers = claim.check_signed_headers(request, rules)?;
     let head = canonical_head(request, &signed_headers, rules.path)?;
     let payload = claim.check_payload(rules)?;
+    let decoded_length = request.header("x-amz-decoded-content-length")?;
+    let decoded_length = decoded_length.map(parse_length).transpose()?;
     let (access_key_id, scope) = Scope::parse_credential(&claim.credential)?;
     if scope.date != claim.signed_at.date() {
         let request_date = claim.signed_at.date();
@@ -84,6 +90,8 @@ pub fn parse(
         payload,
         presigned_seconds: claim.expires_seconds,
         body_checked_later: rules.body_checked_later,
+        decoded_length,
+        trailers: request.header("x-amz-trailer")?.map(str::to_owned),
         head,
     })
 }
@@ -151,6 +159,28 @@ impl SignedRequest {
         }
     }
 
+    /// How the body is to be checked under rules with `body_checked_later`. Callers must have verified
+    /// the request with the same `secret`: the chunks' signatures follow from the request's.
+    pub fn payload_rule(&self, secret: &SecretKey) -> PayloadRule {
+        PayloadRule(match &self.payload {
+            DeclaredPayload::Unsigned => Kind::Unsigned,
+            DeclaredPayload::Sha256(hash) => Kind::Sha256(hash.clone()),
+            // Such a request is verified with the hash of a body that is known, of none otherwise.
+            DeclaredPayload::Absent => Kind::Sha256(EMPTY_SHA256.to_owned()),
+            DeclaredPayload::Streaming(form) => Kind::Chunked(Box::new(ChunkedRule {
+                form: *form,
+                decoded_length: self.decoded_length,
+                trailers: self.trailers.clone(),
+                chain: (*form != ChunkedForm::UnsignedTrailer).then(|| Chain {
+                    key: SigningKey::derive(secret, &self.scope),
+                    signed_at: self.signed_at,
+                    scope: self.scope.clone(),
+                    previous: String::from_utf8_lossy(&self.signature).into_owned(),
+                }),
+            })),
+        })
+    }
+
     /// A planted fault, for proving that the tests catch it: only the first digits are compared.
     #[cfg(feature = "sabotage")]
     pub fn verify_by_prefix(&self, secret: &SecretKey, body_sha256_hex: Option<&str>) -> bool {
@@ -193,7 +223,7 @@ impl SignedRequest {
     fn payload_hash<'a>(&'a self, body: Option<&'a str>) -> Result<&'a str, AuthenticationError> {
         match (&self.payload, body) {
             (DeclaredPayload::Unsigned, _) => Ok(UNSIGNED_PAYLOAD),
-            (DeclaredPayload::Streaming(form), _) => Ok(form),
+            (DeclaredPayload::Streaming(form), _) => Ok(form.as_str()),
             (DeclaredPayload::Absent, Some(hash)) => Ok(hash),
             (DeclaredPayload::Sha256(declared), Some(hash)) if declared == hash => Ok(declared),
             (DeclaredPayload::Sha256(_), Some(_)) => Err(AuthenticationError::PayloadMismatch),
@@ -380,10 +410,11 @@ impl Claim {
             }
             Some(UNSIGNED_PAYLOAD) => refused(UNSIGNED_PAYLOAD),
             Some(form) if form.starts_with("STREAMING-") => {
-                if rules.streaming_payload_allowed {
-                    Ok(DeclaredPayload::Streaming(form.to_owned()))
-                } else {
-                    refused("STREAMING")
+                // A presigned request cannot say so: its signature begins no chain.
+                let allowed = rules.streaming_payload_allowed && self.expires_seconds.is_none();
+                match ChunkedForm::parse(form) {
+                    Some(form) if allowed => Ok(DeclaredPayload::Streaming(form)),
+                    Some(_) | None => refused("STREAMING"),
                 }
             }
             Some(hash) if is_lower_hex_256(hash) => Ok(DeclaredPayload::Sha256(hash.to_owned())),
@@ -438,6 +469,14 @@ fn parse_expires(text: &str) -> Result<i64, AuthenticationError> {
         .ok_or(AuthenticationError::Malformed {
             part: RequestPart::Expires,
         })
+}
+
+fn parse_length(text: &str) -> Result<u64, AuthenticationError> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let length = text.parse().ok().filter(|_| digits);
+    length.ok_or(AuthenticationError::Malformed {
+        part: RequestPart::DecodedLength,
+    })
 }
 
 fn is_lower_hex_256(text: &str) -> bool {

@@ -19,8 +19,8 @@ pub struct ServiceRules {
     /// Whether `UNSIGNED-PAYLOAD` is an acceptable payload hash. A presigned request without a
     /// payload hash then counts as unsigned.
     pub unsigned_payload_allowed: bool,
-    /// Whether `STREAMING-…` payload hashes are acceptable. Callers that allow them must check the
-    /// chunks themselves.
+    /// Whether `STREAMING-…` payload hashes are acceptable. Callers that allow them must read the body
+    /// through [`super::SignedRequest::payload_rule`].
     pub streaming_payload_allowed: bool,
     /// Whether `content-type` has to be signed when it is sent.
     pub content_type_signed: bool,
@@ -40,12 +40,12 @@ impl ServiceRules {
         body_checked_later: false,
     };
 
-    /// S3: fifteen minutes, bodies may be unsigned or hashed later; streaming bodies stay refused.
+    /// S3: fifteen minutes, bodies may be unsigned, hashed later or signed chunk by chunk.
     pub const S3: Self = Self {
         path: PathRule::EncodeOnce,
         skew_ms: 15 * 60 * 1000,
         unsigned_payload_allowed: true,
-        streaming_payload_allowed: false,
+        streaming_payload_allowed: true,
         content_type_signed: false,
         body_checked_later: true,
     };

@@ -70,6 +70,13 @@ impl Wire {
         self
     }
 
+    /// Signs as the clients do whose bodies are signed chunk by chunk, or not at all.
+    pub(crate) fn signed_streaming(mut self, form: &str) -> Self {
+        let added = sign(&self.signing(form), &credentials(&secret(), None)).expect("signs");
+        self.headers.extend(added);
+        self
+    }
+
     pub(crate) fn presigned(mut self, expires_seconds: u32, token: Option<&str>) -> Self {
         let hash = self.body_hash();
         let secret = secret();

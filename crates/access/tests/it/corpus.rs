@@ -1,12 +1,15 @@
-//! The seeds of the fuzz targets `policy_parse` and `signature_parse`, and what once found a fault, replayed.
+//! The seeds of the fuzz targets `policy_parse`, `signature_parse` and `aws_chunked`, and what once found a
+//! fault, replayed.
 
 use std::path::Path;
 
 use cairn_access::policy::{
     ContextKeys, Decision, PolicyDocument, PolicyKind, PolicySets, RequestContext, evaluate,
 };
-use cairn_access::sigv4::{RequestParts, ServiceRules, parse, sha256_hex};
+use cairn_access::sigv4::{ChunkedForm, RequestParts, ServiceRules, parse, sha256_hex};
 use cairn_access::{Principal, SecretKey, User};
+
+use crate::chunked_client::{Upload, rule_of};
 
 const DENY_ALL: &str = r#"{"Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}"#;
 /// 2015-08-30T12:36:00Z, the time of the seeds.
@@ -110,4 +113,39 @@ fn signatures_are_refused_or_pass_with_the_secret_only() {
         }
     }
     assert!(well_formed >= 4, "the seeds are signed requests");
+}
+
+#[test]
+fn bodies_in_chunks_pass_unsigned_or_with_the_key_only() {
+    let mut passed = 0;
+    for text in inputs("aws_chunked") {
+        let [form, step, declared, body @ ..] = text.as_bytes() else {
+            continue;
+        };
+        let form = match form % 3 {
+            0 => ChunkedForm::Signed,
+            1 => ChunkedForm::SignedTrailer,
+            _ => ChunkedForm::UnsignedTrailer,
+        };
+        let upload = Upload::new(form, &[]);
+        let (wire, _) = upload.request_of_length(usize::from(*declared));
+        let mut reader = rule_of(&wire).reader().expect("a rule");
+        let mut length = 0;
+        let mut read = || {
+            for mut piece in body.chunks(usize::from(*step).max(1)) {
+                while !piece.is_empty() {
+                    let taken = reader.take(piece).ok()?;
+                    length += taken.data.len();
+                    piece = &piece[taken.consumed..];
+                }
+            }
+            Some(())
+        };
+        if read().is_some() && reader.finish().is_ok() {
+            passed += 1;
+            assert_eq!(form, ChunkedForm::UnsignedTrailer);
+            assert_eq!(length, usize::from(*declared));
+        }
+    }
+    assert!(passed >= 2, "some seeds are right bodies");
 }

@@ -1,5 +1,9 @@
 //! Integration tests of `cairn-access`, through its public interface only.
 
+/// What may be put as the policy of a bucket.
+mod bucket_policies;
+/// A client that uploads in chunks.
+mod chunked_client;
 /// A client that signs requests, to be bent by the tests.
 mod client;
 /// What fuzzing starts from or has found, replayed.
@@ -28,6 +32,8 @@ mod question;
 mod secrets;
 /// Requests that AWS's own Python client signed.
 mod sigv4_botocore;
+/// Bodies that are signed chunk by chunk.
+mod sigv4_chunked;
 /// Requests that are bent at random.
 mod sigv4_mutation;
 /// Requests that must be refused for what they say about their signature.

@@ -1,7 +1,7 @@
 //! Requests that must be accepted.
 
 use cairn_access::sigv4::{
-    AuthenticationError, DeclaredPayload, EMPTY_SHA256, ServiceRules, SigningKey,
+    AuthenticationError, ChunkedForm, DeclaredPayload, EMPTY_SHA256, SigningKey,
 };
 
 use crate::client::{KEY, NOW_MS, Wire, secret};
@@ -306,26 +306,18 @@ fn s3_takes_unsigned_bodies_and_bodies_that_are_hashed_later() {
 
 #[test]
 fn streaming_bodies_pass_only_where_the_caller_checks_chunks() {
-    let form = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
-    let rules = ServiceRules {
-        streaming_payload_allowed: true,
-        ..ServiceRules::S3
-    };
-    let wire = Wire {
-        rules,
-        ..Wire::get_object("/b/k")
-    }
-    .set("x-amz-content-sha256", form);
-    let header = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/s3/aws4_request, \
-                  SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature="
-        .to_owned()
-        + &"0".repeat(64);
-    let wire = wire
-        .add("x-amz-date", "20150830T123600Z")
-        .add("authorization", &header);
+    let form = ChunkedForm::Signed;
+    let wire = Wire::get_object("/b/k").signed_streaming(form.as_str());
     let signed = wire.parse().expect("well formed");
+    assert_eq!(signed.payload(), &DeclaredPayload::Streaming(form));
+    assert_eq!(signed.verify(&secret(), None), Ok(()));
+
+    let mut elsewhere = wire;
+    elsewhere.rules.streaming_payload_allowed = false;
+    let refused = elsewhere.parse().map(|_| ());
+    let declared = "STREAMING".to_owned();
     assert_eq!(
-        signed.payload(),
-        &DeclaredPayload::Streaming(form.to_owned())
+        refused,
+        Err(AuthenticationError::PayloadNotAllowed { declared })
     );
 }
