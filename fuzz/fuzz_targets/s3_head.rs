@@ -4,10 +4,12 @@
 
 use std::sync::{Arc, OnceLock};
 
+use cairn_access::sigv4::PayloadRule;
 use cairn_bucket::{
-    Access, Body, Caller, Denied, Gatekeeper, ObjectKey, Outcome, ReadOnlyEndpoint, RequestHead,
-    StoredObjects,
+    Access, Admission, Body, BucketEndpoint, BucketFacts, Buckets, BucketsConfig, Caller, Demand,
+    Denied, Gatekeeper, LakeBucket, LogDelivery, ObjectKey, Outcome, RequestHead, StoredObjects,
 };
+use cairn_platform::{ManualClock, MasterKey, SeededEntropy};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
@@ -50,21 +52,11 @@ fuzz_target!(|text: &str| {
 });
 
 fn call(method: &Method, uri: &Uri, headers: &HeaderMap) {
-    static ENDPOINT: OnceLock<(ReadOnlyEndpoint, Runtime)> = OnceLock::new();
+    static ENDPOINT: OnceLock<(BucketEndpoint, Runtime)> = OnceLock::new();
     let (endpoint, runtime) = ENDPOINT.get_or_init(|| {
-        let folder = std::env::temp_dir().join(format!("s3_head-{}", std::process::id()));
-        std::fs::create_dir_all(folder.join("event-history")).expect("a temporary folder");
-        std::fs::write(folder.join("event-history/x.json"), b"0123456789").expect("a file");
-        let stored = Arc::new(StoredObjects::open(&folder).expect("it was just made"));
-        let endpoint =
-            ReadOnlyEndpoint::new("cairn-lake", "us-east-1", stored, Arc::new(AnyCaller));
-        (
-            endpoint,
-            Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime"),
-        )
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        (runtime.block_on(endpoint()), runtime)
     });
     let mut request = Request::new(Body::empty());
     *request.method_mut() = method.clone();
@@ -77,21 +69,75 @@ fn call(method: &Method, uri: &Uri, headers: &HeaderMap) {
     assert!(status < 500 || status == 501, "{status} for {method} {uri}");
 }
 
+/// An endpoint with one bucket beside the lake's.
+async fn endpoint() -> BucketEndpoint {
+    let folder = std::env::temp_dir().join(format!("s3_head-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("lake/event-history")).expect("a temporary folder");
+    std::fs::write(folder.join("lake/event-history/x.json"), b"0123456789").expect("a file");
+    let stored = Arc::new(StoredObjects::open(&folder.join("lake")).expect("it was just made"));
+    let config = BucketsConfig {
+        folder: folder.join("buckets"),
+        ..BucketsConfig::default()
+    };
+    let key = MasterKey::from_hex(&"5a".repeat(32)).expect("a key");
+    let clock = Arc::new(ManualClock::at(0));
+    let entropy = Arc::new(SeededEntropy::new(1));
+    let buckets = Buckets::open(config, key, clock, entropy).await;
+    let facts = BucketFacts {
+        name: "cairn-lake".to_owned(),
+        owner: account(),
+        region: "us-east-1".parse().expect("a Region"),
+        policy: None,
+    };
+    let lake = LakeBucket { facts, stored };
+    let buckets = buckets.expect("a fresh folder");
+    let endpoint = BucketEndpoint::new(buckets, lake, Arc::new(AnyCaller));
+    let mut made = Request::new(Body::empty());
+    *made.method_mut() = Method::PUT;
+    *made.uri_mut() = Uri::from_static("/bucket");
+    let made = endpoint.call(made).await.expect("an answer");
+    assert_eq!(made.status().as_u16(), 200);
+    endpoint
+}
+
+fn account() -> cairn_model::AccountId {
+    "123456789012".parse().expect("an account")
+}
+
 /// Admits everybody to everything.
 #[derive(Debug)]
 struct AnyCaller;
 
 #[async_trait::async_trait]
 impl Gatekeeper for AnyCaller {
-    async fn authenticate(&self, _: RequestHead<'_>) -> Result<Caller, Denied> {
-        Ok(Caller::new(()))
+    async fn authenticate(&self, _: RequestHead<'_>) -> Result<Admission, Denied> {
+        Ok(Admission {
+            caller: Caller::new(()),
+            account: Some(account()),
+            region: "us-east-1".parse().expect("a Region"),
+            payload: PayloadRule::unsigned(),
+        })
     }
 
-    async fn authorize(&self, _: &Caller, _: &'static str, _: &str) -> Result<(), Denied> {
+    async fn authorize(&self, _: &Caller, _: Demand<'_>) -> Result<(), Denied> {
         Ok(())
     }
 
-    async fn witness(&self, _: &Caller, _: Option<&Access>, _: &Outcome) -> Result<(), Denied> {
+    fn check_policy(&self, _: &str, _: &str) -> Result<(), Denied> {
+        Ok(())
+    }
+
+    fn lets_logs_in(&self, _: &LogDelivery<'_>) -> bool {
+        true
+    }
+
+    async fn witness(
+        &self,
+        _: &Caller,
+        _: Option<&Access>,
+        _: Option<&BucketFacts>,
+        _: &Outcome,
+    ) -> Result<(), Denied> {
         Ok(())
     }
 }

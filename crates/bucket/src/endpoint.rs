@@ -1,51 +1,73 @@
-//! The endpoint as an HTTP service: one authentication before anything is routed, then S3's protocol,
-//! then the gatekeeper's note of what came of it.
+//! The endpoint as an HTTP service: one authentication before anything is routed, the body read through
+//! the rule that was signed, then S3's protocol, then the gatekeeper's note of what came of it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 
 use cairn_access::sigv4;
 use futures::FutureExt as _;
-use http::{HeaderName, Method, Request, Response, header};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
+use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{Body, HttpError, S3Error, S3ErrorCode, s3_error};
+use s3s::{Body, HttpError, S3Error, s3_error};
 
-use crate::gatekeeper::{Caller, Denied, Gatekeeper, Outcome, RequestHead};
+use crate::answered::Answered;
+use crate::answers::{denied, internal_error};
+use crate::gatekeeper::{BucketFacts, Denied, Gatekeeper, Outcome, RequestHead};
 use crate::operation::Access;
-use crate::read_only::{ReadOnlyBucket, denied};
-use crate::stored_objects::StoredObjects;
+use crate::payload::{self, PayloadFailure};
+use crate::plain_body;
+use crate::read_only::{LakeBucket, ReadOnlyBucket};
+use crate::service::StoredBuckets;
+use crate::store::Buckets;
+use crate::unsupported;
+use crate::visit::Visit;
 
 /// The header of a session's token.
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
-/// Serves one folder as one read-only bucket.
+/// The methods of S3's operations.
+const METHODS: [Method; 5] = [
+    Method::GET,
+    Method::HEAD,
+    Method::PUT,
+    Method::POST,
+    Method::DELETE,
+];
+
+/// Serves buckets, and beside them one folder as a read-only bucket under a reserved name.
 ///
-/// **Invariant.** No request reaches S3's router unless the gatekeeper has authenticated it, and no
-/// object or listing leaves unless the gatekeeper has authorized the caller for it and taken note.
+/// **Invariant.** No request reaches S3's router unless the gatekeeper has authenticated it, its body is
+/// read through the rule that the gatekeeper gave and no other way, and nothing is read or changed
+/// unless the gatekeeper has authorized the caller for it; no answer leaves untold.
 #[derive(Clone, Debug)]
-pub struct ReadOnlyEndpoint {
+pub struct BucketEndpoint {
     gatekeeper: Arc<dyn Gatekeeper>,
-    service: S3Service,
+    lake: BucketFacts,
+    read_only: S3Service,
+    stored: S3Service,
 }
 
-impl ReadOnlyEndpoint {
-    /// An endpoint for `stored` under the bucket name `bucket` in `region`.
-    pub fn new(
-        bucket: &str,
-        region: &str,
-        stored: Arc<StoredObjects>,
-        gatekeeper: Arc<dyn Gatekeeper>,
-    ) -> Self {
-        let bucket = ReadOnlyBucket {
-            name: bucket.to_owned(),
-            region: region.to_owned(),
-            stored,
+impl BucketEndpoint {
+    /// An endpoint for `buckets` and the lake's bucket.
+    pub fn new(buckets: Arc<Buckets>, lake: LakeBucket, gatekeeper: Arc<dyn Gatekeeper>) -> Self {
+        let facts = lake.facts.clone();
+        let stored = StoredBuckets {
+            buckets,
+            lake: lake.clone(),
+            gatekeeper: Arc::clone(&gatekeeper),
+        };
+        let read_only = ReadOnlyBucket {
+            lake,
             gatekeeper: Arc::clone(&gatekeeper),
         };
         Self {
             gatekeeper,
-            service: S3ServiceBuilder::new(bucket).build(),
+            lake: facts,
+            read_only: S3ServiceBuilder::new(read_only).build(),
+            stored: service(stored),
         }
     }
 
@@ -58,49 +80,120 @@ impl ReadOnlyEndpoint {
             headers: &parts.headers,
             extensions: &parts.extensions,
         };
-        let caller = match self.gatekeeper.authenticate(head).await {
-            Ok(caller) => caller,
-            Err(reason) => return answer(denied(&reason)),
-        };
         let asked = Access::of(&parts.method, &parts.uri, &parts.headers);
-        let method = parts.method.clone();
-        let visit = Arc::new(Visit {
-            caller,
-            admitted: OnceLock::new(),
-        });
-        let mut defect = None;
-        let response = if matches!(method, Method::GET | Method::HEAD) {
-            // Verified above. The protocol layer has no keys, so it must not try to verify again.
-            for signing in [header::AUTHORIZATION, SECURITY_TOKEN] {
-                parts.headers.remove(signing);
-            }
-            parts.uri = without_signature(&parts.uri);
-            parts.extensions.insert(Arc::clone(&visit));
-            let answered = self.service.call(Request::from_parts(parts, body));
-            // Whoever asked is known, so that they asked is told even if the answer fails.
-            match AssertUnwindSafe(answered).catch_unwind().await {
-                Ok(Ok(response)) => response,
-                Ok(Err(error)) => {
-                    defect = Some(format!("no answer: {error:?}"));
-                    answer(internal_error())?
-                }
-                Err(_) => {
-                    defect = Some("a panic".to_owned());
-                    answer(internal_error())?
-                }
-            }
-        } else {
-            answer(s3_error!(MethodNotAllowed, "This bucket is read-only"))?
+        let admission = match self.gatekeeper.authenticate(head).await {
+            Ok(admission) => admission,
+            Err(reason) => return refused_at_the_door(&reason, asked),
         };
+        let method = parts.method.clone();
+        let (body, report) = match payload::checked(&mut parts, body, &admission.payload) {
+            Ok((body, report)) => (Ok(body), report),
+            Err(failure) => (Err(failure), Arc::default()),
+        };
+        let visit = Arc::new(Visit {
+            caller: admission.caller,
+            account: admission.account,
+            region: admission.region,
+            admitted: OnceLock::new(),
+            bucket: OnceLock::new(),
+            report,
+            defect: OnceLock::new(),
+        });
+        let routed = self.route(parts, body, asked.as_ref(), &visit);
+        // Whoever asked is known, so that they asked is told even if the answer fails.
+        let mut response = match AssertUnwindSafe(routed).catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => {
+                visit.note_defect(format!("no answer: {error:?}"));
+                answer(internal_error())?
+            }
+            Err(_) => {
+                visit.note_defect("a panic".to_owned());
+                answer(internal_error())?
+            }
+        };
+        if let (true, Some(failure)) = (is_error(&response), visit.report.failure()) {
+            response = answer(failure.to_s3_error())?;
+        }
         // What S3's router made of the request, if it came that far, is what happened.
         let access = visit.admitted.get().or(asked.as_ref());
-        let mut outcome = outcome(&method, &response);
-        outcome.defect = defect;
-        let noted = self.gatekeeper.witness(&visit.caller, access, &outcome);
-        match noted.await {
-            Ok(()) => Ok(response),
-            Err(reason) => answer(denied(&reason)),
+        let outcome = outcome(&method, &response, &visit);
+        let bucket = visit.bucket.get();
+        let noted = self
+            .gatekeeper
+            .witness(&visit.caller, access, bucket, &outcome);
+        let noted = noted.await;
+        let mut answered = Answered {
+            caller: Some(visit.caller.clone()),
+            access: access.cloned(),
+            error_code: outcome.error.map(|(code, _)| code),
+            received_bytes: outcome.received_bytes,
+        };
+        if let Err(reason) = noted {
+            response = answer(denied(&reason))?;
+            answered.error_code = Some(reason.code.to_owned());
         }
+        Ok(answered.on(response))
+    }
+
+    async fn route(
+        &self,
+        mut parts: Parts,
+        body: Result<Body, PayloadFailure>,
+        asked: Option<&Access>,
+        visit: &Arc<Visit>,
+    ) -> Result<Response<Body>, HttpError> {
+        let mut body = match body {
+            Ok(body) => body,
+            Err(failure) => return answer(failure.to_s3_error()),
+        };
+        let is_read = matches!(parts.method, Method::GET | Method::HEAD);
+        let bucket = asked.and_then(|access| access.bucket.as_deref());
+        let service = if bucket == Some(self.lake.name.as_str()) {
+            // The first to know: it is set once in a visit.
+            let _ = visit.bucket.set(self.lake.clone());
+            if !is_read {
+                return answer(s3_error!(MethodNotAllowed, "This bucket is read-only"));
+            }
+            &self.read_only
+        } else {
+            &self.stored
+        };
+        if !METHODS.contains(&parts.method) {
+            return answer(s3_error!(
+                MethodNotAllowed,
+                "The specified method is not allowed against this resource."
+            ));
+        }
+        if is_form(&parts) {
+            return answer(s3_error!(
+                NotImplemented,
+                "Uploads by browser forms are not implemented"
+            ));
+        }
+        if let Some(refused) = unsupported::header_refusal(&parts.headers) {
+            return answer(refused);
+        }
+        if is_read {
+            body = Body::empty();
+        } else if !takes_stream(asked) {
+            match plain_body::collected(body, &parts.headers, &visit.report).await {
+                Ok(bytes) => {
+                    parts
+                        .headers
+                        .insert(header::CONTENT_LENGTH, bytes.len().into());
+                    body = Body::from(bytes);
+                }
+                Err(error) => return answer(error),
+            }
+        }
+        // Verified above. The protocol layer has no keys, so it must not try to verify again.
+        for signing in [header::AUTHORIZATION, SECURITY_TOKEN] {
+            parts.headers.remove(signing);
+        }
+        parts.uri = without_signature(&parts.uri);
+        parts.extensions.insert(Arc::clone(visit));
+        service.call(Request::from_parts(parts, body)).await
     }
 }
 
@@ -108,25 +201,52 @@ impl ReadOnlyEndpoint {
 pub fn refusal(reason: &Denied) -> Response<Body> {
     answer(denied(reason)).unwrap_or_else(|_| {
         let mut response = Response::new(Body::empty());
-        *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response
     })
 }
 
-fn internal_error() -> S3Error {
-    let message = "We encountered an internal error. Please try again.";
-    S3Error::with_message(S3ErrorCode::InternalError, message)
+fn service(stored: StoredBuckets) -> S3Service {
+    let mut config = S3Config::default();
+    config.xml_max_body_size = plain_body::DOCUMENT_BYTES_MAX;
+    let mut builder = S3ServiceBuilder::new(stored);
+    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+    builder.build()
 }
 
-/// What the endpoint and the protocol layer tell each other about a request.
-#[derive(Debug)]
-pub(crate) struct Visit {
-    pub(crate) caller: Caller,
-    /// What the caller was, or was not, authorized for.
-    pub(crate) admitted: OnceLock<Access>,
+/// Objects are streamed; every other body is a document that is read whole.
+fn takes_stream(asked: Option<&Access>) -> bool {
+    asked.is_some_and(|access| matches!(access.operation.name, "PutObject" | "UploadPart"))
 }
 
-fn outcome(method: &Method, response: &Response<Body>) -> Outcome {
+fn is_form(parts: &Parts) -> bool {
+    let kind = parts.headers.get(header::CONTENT_TYPE);
+    let kind = kind.map(HeaderValue::as_bytes).unwrap_or_default();
+    let form = b"multipart/form-data";
+    parts.method == Method::POST
+        && kind
+            .get(..form.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(form))
+}
+
+fn refused_at_the_door(
+    reason: &Denied,
+    asked: Option<Access>,
+) -> Result<Response<Body>, HttpError> {
+    let answered = Answered {
+        caller: None,
+        access: asked,
+        error_code: Some(reason.code.to_owned()),
+        received_bytes: 0,
+    };
+    answer(denied(reason)).map(|response| answered.on(response))
+}
+
+fn is_error(response: &Response<Body>) -> bool {
+    response.status().as_u16() >= 400
+}
+
+fn outcome(method: &Method, response: &Response<Body>, visit: &Visit) -> Outcome {
     let status = response.status();
     let body_bytes = if method == Method::HEAD {
         0
@@ -137,7 +257,7 @@ fn outcome(method: &Method, response: &Response<Body>) -> Outcome {
             .or_else(|| response.body().size_hint().exact())
             .unwrap_or_default()
     };
-    let error = (status.as_u16() >= 400).then(|| {
+    let error = is_error(response).then(|| {
         let body = response.body().bytes().unwrap_or_default();
         let text = String::from_utf8_lossy(&body);
         let code = element(&text, "Code").unwrap_or_else(|| status.as_str().to_owned());
@@ -146,8 +266,9 @@ fn outcome(method: &Method, response: &Response<Body>) -> Outcome {
     Outcome {
         status: status.as_u16(),
         error,
+        received_bytes: visit.report.received_bytes(),
         body_bytes,
-        defect: None,
+        defect: visit.defect.get().cloned(),
     }
 }
 

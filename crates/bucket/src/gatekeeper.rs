@@ -1,4 +1,4 @@
-//! Who may read, and who did. The endpoint asks a gatekeeper, which the server implements with its one
+//! Who may do what, and who did. The endpoint asks a gatekeeper, which the server implements with its one
 //! authentication layer, policy evaluation (R20) and event log; this crate decides nothing about
 //! identities and keeps no record of its own.
 
@@ -7,11 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cairn_access::sigv4::PayloadRule;
+use cairn_model::{AccountId, Region};
 use http::{Extensions, HeaderMap, Method, Uri};
 
 use crate::operation::Access;
 
-/// What was signed of a request without a body.
+/// What was signed of a request, but for its body.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     /// The HTTP method.
@@ -22,6 +24,19 @@ pub struct RequestHead<'a> {
     pub headers: &'a HeaderMap,
     /// What the listener attached to the request: peer, TLS, whatever the gatekeeper wants to know.
     pub extensions: &'a Extensions,
+}
+
+/// An authenticated request: who sent it, and how its body is to be checked while it is read.
+#[derive(Debug)]
+pub struct Admission {
+    /// The caller.
+    pub caller: Caller,
+    /// The caller's account: the owner of buckets that it makes. None for a service.
+    pub account: Option<AccountId>,
+    /// The Region of the credential scope: that of buckets that the request makes without naming one.
+    pub region: Region,
+    /// What the body must be like. The endpoint reads it through this rule and no other way.
+    pub payload: PayloadRule,
 }
 
 /// An authenticated caller; opaque here, the gatekeeper's own type inside.
@@ -46,6 +61,45 @@ impl fmt::Debug for Caller {
     }
 }
 
+/// What a request wants to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand<'a> {
+    /// The IAM action, such as `s3:PutObject`.
+    pub action: &'static str,
+    /// The ARN of the bucket or object.
+    pub resource_arn: &'a str,
+    /// The bucket that it is about; None if it is about none, or about one that does not exist.
+    pub bucket: Option<&'a BucketFacts>,
+    /// S3's condition keys that this request has, such as `s3:x-amz-acl`, beyond those of every request.
+    pub keys: &'a [(&'static str, String)],
+}
+
+/// What a gatekeeper has to know of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketFacts {
+    /// Its name.
+    pub name: String,
+    /// The account that it belongs to.
+    pub owner: AccountId,
+    /// The Region that it is said to be in.
+    pub region: Region,
+    /// Its policy as JSON, if it has one; checked when it was put.
+    pub policy: Option<String>,
+}
+
+/// An access log that is to be put into a bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct LogDelivery<'a> {
+    /// The bucket whose requests it tells of.
+    pub source_bucket: &'a str,
+    /// The account of that bucket.
+    pub source_account: AccountId,
+    /// Where it goes.
+    pub target: &'a BucketFacts,
+    /// Under which key.
+    pub key: &'a str,
+}
+
 /// A refusal in S3's terms.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -63,6 +117,8 @@ pub struct Outcome {
     pub status: u16,
     /// S3's error code and message, if it is an error.
     pub error: Option<(String, String)>,
+    /// Bytes of the request's body, decoded.
+    pub received_bytes: u64,
     /// Bytes of the answer's body, as announced to the client.
     pub body_bytes: u64,
     /// What broke in the endpoint itself, for the log.
@@ -73,23 +129,27 @@ pub struct Outcome {
 #[async_trait]
 pub trait Gatekeeper: Send + Sync + fmt::Debug {
     /// Verifies the request's signature. Every request passes here before it is routed.
-    async fn authenticate(&self, head: RequestHead<'_>) -> Result<Caller, Denied>;
+    async fn authenticate(&self, head: RequestHead<'_>) -> Result<Admission, Denied>;
 
-    /// Decides whether `caller` may do `action` (such as `s3:GetObject`) on `resource_arn`.
-    async fn authorize(
-        &self,
-        caller: &Caller,
-        action: &'static str,
-        resource_arn: &str,
-    ) -> Result<(), Denied>;
+    /// Decides whether `caller` may do what the request wants.
+    async fn authorize(&self, caller: &Caller, demand: Demand<'_>) -> Result<(), Denied>;
+
+    /// Refuses a text that is no bucket policy, or one that names other buckets than `bucket`; the
+    /// message is for the client (`MalformedPolicy`).
+    fn check_policy(&self, bucket: &str, policy: &str) -> Result<(), Denied>;
+
+    /// Whether the policy of the target lets S3's log delivery put this log.
+    fn lets_logs_in(&self, delivery: &LogDelivery<'_>) -> bool;
 
     /// Takes note of a request that was authenticated, whatever came of it, before the first byte of
-    /// its answer leaves. `access` is `None` if the request resembles no operation of S3. With an
-    /// `Err`, the client gets that instead of the answer.
+    /// its answer leaves. `access` is `None` if the request resembles no operation of S3; `bucket` is
+    /// the bucket that it was about, if there is one. With an `Err`, the client gets that instead of
+    /// the answer.
     async fn witness(
         &self,
         caller: &Caller,
         access: Option<&Access>,
+        bucket: Option<&BucketFacts>,
         outcome: &Outcome,
     ) -> Result<(), Denied>;
 }

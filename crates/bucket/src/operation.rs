@@ -45,6 +45,19 @@ impl Operation {
     }
 }
 
+impl Operation {
+    /// The operation of a name that is in the table, or is a copy.
+    pub(crate) fn named(name: &'static str) -> Self {
+        let row = ROWS.iter().find(|row| row.name == name);
+        let read = row.is_some_and(|row| matches!(row.method, "GET" | "HEAD"));
+        Self {
+            name,
+            plane: row.map_or(Plane::Data, |row| row.plane),
+            read_only: read,
+        }
+    }
+}
+
 impl Access {
     /// Reads method, path and query as S3 routes them; `None` if no operation of S3 looks like this.
     pub fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Self> {

@@ -1,6 +1,5 @@
 //! S3's read operations over stored objects. Everything else answers S3's `NotImplemented`.
 
-use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,34 +9,34 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures::stream::{self, Stream};
 use s3s::dto;
-use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 
-use crate::endpoint::Visit;
-use crate::gatekeeper::{Denied, Gatekeeper};
+use crate::answers::{denied, no_such_bucket, no_such_key};
+use crate::gatekeeper::{BucketFacts, Demand, Gatekeeper};
 use crate::listing::{self, Listing, ListingRequest, PAGE_ENTRIES_MAX};
 use crate::operation::{Access, Operation, Plane};
 use crate::stored_objects::{
     ObjectFacts, ObjectKey, StoredObject, StoredObjects, StoredObjectsError,
 };
+use crate::visit::Visit;
 
 /// Bytes read from disk and sent at a time.
 const CHUNK_BYTES: u64 = 256 * 1024;
 
-/// The one bucket and what stands behind it.
-#[derive(Clone)]
-pub(crate) struct ReadOnlyBucket {
-    pub(crate) name: String,
-    pub(crate) region: String,
-    pub(crate) stored: Arc<StoredObjects>,
-    pub(crate) gatekeeper: Arc<dyn Gatekeeper>,
+/// A folder that is served as a bucket which nobody can write.
+#[derive(Clone, Debug)]
+pub struct LakeBucket {
+    /// Its name, owner and Region. It has no policy.
+    pub facts: BucketFacts,
+    /// What is in it.
+    pub stored: Arc<StoredObjects>,
 }
 
-impl fmt::Debug for ReadOnlyBucket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadOnlyBucket")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
-    }
+/// S3's operations over such a bucket.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadOnlyBucket {
+    pub(crate) lake: LakeBucket,
+    pub(crate) gatekeeper: Arc<dyn Gatekeeper>,
 }
 
 impl ReadOnlyBucket {
@@ -48,6 +47,7 @@ impl ReadOnlyBucket {
         request: &S3Request<T>,
         action: &'static str,
         access: Access,
+        keys: &[(&'static str, String)],
     ) -> S3Result<()> {
         // The endpoint puts the visit there after authentication; without one, nothing is served.
         let visit = request
@@ -60,27 +60,32 @@ impl ReadOnlyBucket {
             (Some(bucket), None) => format!("arn:aws:s3:::{bucket}"),
             (None, _) => "arn:aws:s3:::*".to_owned(),
         };
+        let facts = &self.lake.facts;
+        let bucket = (access.bucket.as_ref() == Some(&facts.name)).then_some(facts);
+        let demand = Demand {
+            action,
+            resource_arn: &resource,
+            bucket,
+            keys,
+        };
         self.gatekeeper
-            .authorize(&visit.caller, action, &resource)
+            .authorize(&visit.caller, demand)
             .await
             .map_err(|d| denied(&d))?;
         match &access.bucket {
-            Some(bucket) if *bucket != self.name => Err(s3_error!(
-                NoSuchBucket,
-                "The specified bucket does not exist"
-            )),
+            Some(bucket) if *bucket != facts.name => Err(no_such_bucket()),
             _ => Ok(()),
         }
     }
 
     async fn open(&self, key: &str) -> S3Result<StoredObject> {
         let key = ObjectKey::parse(key).map_err(|_| no_such_key())?;
-        let stored = Arc::clone(&self.stored);
+        let stored = Arc::clone(&self.lake.stored);
         off_thread(move || stored.object(&key)).await
     }
 
     async fn page(&self, request: ListingRequest) -> S3Result<Listing> {
-        let stored = Arc::clone(&self.stored);
+        let stored = Arc::clone(&self.lake.stored);
         off_thread(move || listing::list(&stored, &request)).await
     }
 }
@@ -96,11 +101,12 @@ impl S3 for ReadOnlyBucket {
             bucket: None,
             key: None,
         };
-        self.admit(&request, "s3:ListAllMyBuckets", access).await?;
+        self.admit(&request, "s3:ListAllMyBuckets", access, &[])
+            .await?;
         let bucket = dto::Bucket {
-            name: Some(self.name.clone()),
-            bucket_region: Some(self.region.clone()),
-            creation_date: self.stored.created().map(Into::into),
+            name: Some(self.lake.facts.name.clone()),
+            bucket_region: Some(self.lake.facts.region.to_string()),
+            creation_date: self.lake.stored.created().map(Into::into),
         };
         let output = dto::ListBucketsOutput {
             buckets: Some(vec![bucket]),
@@ -118,10 +124,12 @@ impl S3 for ReadOnlyBucket {
             Plane::Management,
             &request.input.bucket,
         );
-        self.admit(&request, "s3:GetBucketLocation", access).await?;
+        self.admit(&request, "s3:GetBucketLocation", access, &[])
+            .await?;
         // S3 leaves the constraint out for us-east-1.
-        let constraint = (self.region != "us-east-1")
-            .then(|| dto::BucketLocationConstraint::from(self.region.clone()));
+        let region = self.lake.facts.region.as_str();
+        let constraint =
+            (region != "us-east-1").then(|| dto::BucketLocationConstraint::from(region.to_owned()));
         let output = dto::GetBucketLocationOutput {
             location_constraint: constraint,
         };
@@ -133,9 +141,9 @@ impl S3 for ReadOnlyBucket {
         request: S3Request<dto::HeadBucketInput>,
     ) -> S3Result<S3Response<dto::HeadBucketOutput>> {
         let access = of_bucket("HeadBucket", Plane::Data, &request.input.bucket);
-        self.admit(&request, "s3:ListBucket", access).await?;
+        self.admit(&request, "s3:ListBucket", access, &[]).await?;
         let output = dto::HeadBucketOutput {
-            bucket_region: Some(self.region.clone()),
+            bucket_region: Some(self.lake.facts.region.to_string()),
             ..Default::default()
         };
         Ok(S3Response::new(output))
@@ -146,7 +154,12 @@ impl S3 for ReadOnlyBucket {
         request: S3Request<dto::ListObjectsInput>,
     ) -> S3Result<S3Response<dto::ListObjectsOutput>> {
         let access = of_bucket("ListObjects", Plane::Data, &request.input.bucket);
-        self.admit(&request, "s3:ListBucket", access).await?;
+        let keys = listing_keys(
+            request.input.prefix.as_deref(),
+            request.input.delimiter.as_deref(),
+            request.input.max_keys,
+        );
+        self.admit(&request, "s3:ListBucket", access, &keys).await?;
         let input = request.input;
         let entries_max = entries_max(input.max_keys)?;
         let listing = self
@@ -178,7 +191,12 @@ impl S3 for ReadOnlyBucket {
         request: S3Request<dto::ListObjectsV2Input>,
     ) -> S3Result<S3Response<dto::ListObjectsV2Output>> {
         let access = of_bucket("ListObjects", Plane::Data, &request.input.bucket);
-        self.admit(&request, "s3:ListBucket", access).await?;
+        let keys = listing_keys(
+            request.input.prefix.as_deref(),
+            request.input.delimiter.as_deref(),
+            request.input.max_keys,
+        );
+        self.admit(&request, "s3:ListBucket", access, &keys).await?;
         let input = request.input;
         let entries_max = entries_max(input.max_keys)?;
         let after = match &input.continuation_token {
@@ -217,7 +235,7 @@ impl S3 for ReadOnlyBucket {
     ) -> S3Result<S3Response<dto::HeadObjectOutput>> {
         let input = &request.input;
         let access = of_object("HeadObject", &input.bucket, &input.key);
-        self.admit(&request, "s3:GetObject", access).await?;
+        self.admit(&request, "s3:GetObject", access, &[]).await?;
         let facts = self.open(&input.key).await?.facts;
         let range = wanted_range(input.range, facts.bytes)?;
         let output = dto::HeadObjectOutput {
@@ -237,7 +255,7 @@ impl S3 for ReadOnlyBucket {
     ) -> S3Result<S3Response<dto::GetObjectOutput>> {
         let input = &request.input;
         let access = of_object("GetObject", &input.bucket, &input.key);
-        self.admit(&request, "s3:GetObject", access).await?;
+        self.admit(&request, "s3:GetObject", access, &[]).await?;
         let object = self.open(&input.key).await?;
         check_conditions(input, &object.facts)?;
         let facts = object.facts.clone();
@@ -262,6 +280,23 @@ impl S3 for ReadOnlyBucket {
         };
         Ok(S3Response::new(output))
     }
+}
+
+/// The condition keys of a listing.
+pub(crate) fn listing_keys(
+    prefix: Option<&str>,
+    delimiter: Option<&str>,
+    entries_max: Option<i32>,
+) -> Vec<(&'static str, String)> {
+    let entries_max = entries_max.map(|count| count.to_string());
+    let keys = [
+        ("s3:prefix", prefix.map(str::to_owned)),
+        ("s3:delimiter", delimiter.map(str::to_owned)),
+        ("s3:max-keys", entries_max),
+    ];
+    keys.into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
 }
 
 fn of_bucket(name: &'static str, plane: Plane, bucket: &str) -> Access {
@@ -384,13 +419,4 @@ async fn off_thread<T: Send + 'static>(
         Ok(Err(failure @ StoredObjectsError::Disk { .. })) => Err(S3Error::internal_error(failure)),
         Err(panicked) => Err(S3Error::internal_error(panicked)),
     }
-}
-
-fn no_such_key() -> S3Error {
-    s3_error!(NoSuchKey, "The specified key does not exist.")
-}
-
-pub(crate) fn denied(reason: &Denied) -> S3Error {
-    let code = S3ErrorCode::from_bytes(reason.code.as_bytes()).unwrap_or(S3ErrorCode::AccessDenied);
-    S3Error::with_message(code, reason.message.clone())
 }

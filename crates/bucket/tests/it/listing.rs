@@ -70,8 +70,9 @@ proptest! {
             .cloned()
             .collect();
         let objects: Vec<(&str, &[u8])> = keys.iter().map(|key| (key.as_str(), b"x".as_slice())).collect();
-        let fixture = Fixture::with(&objects);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let fixture = runtime.block_on(Fixture::with(&objects));
         let listed = runtime.block_on(list_all(&fixture, &prefix, &delimiter, page));
         prop_assert_eq!(listed, model(&keys, &prefix, &delimiter));
     }
@@ -79,7 +80,7 @@ proptest! {
 
 #[tokio::test]
 async fn the_first_version_of_listing_pages_by_marker() {
-    let fixture = Fixture::with(&[("a", b"1"), ("b", b"22"), ("c/d", b"333")]);
+    let fixture = Fixture::with(&[("a", b"1"), ("b", b"22"), ("c/d", b"333")]).await;
     let first = fixture.get("/cairn-lake?max-keys=2").await;
     assert_eq!(first.between("<Key>", "</Key>"), ["a", "b"]);
     assert_eq!(first.between("<IsTruncated>", "</"), ["true"]);
@@ -91,7 +92,7 @@ async fn the_first_version_of_listing_pages_by_marker() {
 
 #[tokio::test]
 async fn an_object_that_is_being_written_is_none() {
-    let fixture = Fixture::with(&[("a/b.avro", b"whole"), ("a/c.avro.writing", b"pa")]);
+    let fixture = Fixture::with(&[("a/b.avro", b"whole"), ("a/c.avro.writing", b"pa")]).await;
     for query in ["list-type=2", "list-type=2&prefix=a/&delimiter=/"] {
         let answer = fixture.get(&format!("/cairn-lake?{query}")).await;
         assert_eq!(answer.between("<Key>", "</Key>"), ["a/b.avro"], "{query}");
@@ -103,7 +104,7 @@ async fn an_object_that_is_being_written_is_none() {
 
 #[tokio::test]
 async fn bad_page_requests_are_refused() {
-    let fixture = Fixture::with(&[("a", b"1")]);
+    let fixture = Fixture::with(&[("a", b"1")]).await;
     for query in [
         "list-type=2&max-keys=-1",
         "list-type=2&continuation-token=%21",

@@ -26,7 +26,7 @@ impl Fixture {
 
 #[tokio::test]
 async fn every_request_is_told_with_its_outcome() {
-    let fixture = Fixture::with(&[("t/f", b"abcdef")]);
+    let fixture = Fixture::with(&[("t/f", b"abcdef")]).await;
     for (method, uri, expected) in [
         (
             "GET",
@@ -97,7 +97,7 @@ async fn every_request_is_told_with_its_outcome() {
 
 #[tokio::test]
 async fn a_range_counts_as_what_it_is() {
-    let fixture = Fixture::with(&[("f", b"abcdef")]);
+    let fixture = Fixture::with(&[("f", b"abcdef")]).await;
     let range = [READER, ("range", "bytes=1-3")];
     let answer = fixture.send("GET", "/cairn-lake/f", &range).await;
     assert_eq!(answer.body, b"bcd");
@@ -113,7 +113,7 @@ async fn a_range_counts_as_what_it_is() {
 
 #[tokio::test]
 async fn refusals_are_told_with_the_message_that_the_client_got() {
-    let fixture = Fixture::with(&[("f", b"abc")]);
+    let fixture = Fixture::with(&[("f", b"abc")]).await;
     let stranger = [("x-test-caller", "<stranger>")];
     let answer = fixture.send("GET", "/cairn-lake/f", &stranger).await;
     assert_eq!(answer.status, 403);
@@ -126,7 +126,7 @@ async fn refusals_are_told_with_the_message_that_the_client_got() {
 // Proves: R20
 #[tokio::test]
 async fn a_request_that_panics_is_answered_and_told() {
-    let fixture = Fixture::with(&[("f", b"abc")]);
+    let fixture = Fixture::with(&[("f", b"abc")]).await;
     let breaker = [("x-test-caller", "breaker")];
     let answer = fixture.send("GET", "/cairn-lake/f", &breaker).await;
     assert_eq!(answer.status, 500);
@@ -139,7 +139,7 @@ async fn a_request_that_panics_is_answered_and_told() {
 // Proves: R20
 #[tokio::test]
 async fn nothing_leaves_that_was_not_noted() {
-    let fixture = Fixture::with(&[("f", b"the bytes")]);
+    let fixture = Fixture::with(&[("f", b"the bytes")]).await;
     for uri in ["/cairn-lake/f", "/cairn-lake", "/"] {
         let caller = [("x-test-caller", "unrecordable")];
         let answer = fixture.send("GET", uri, &caller).await;
@@ -156,7 +156,7 @@ async fn nothing_leaves_that_was_not_noted() {
 // Proves: R24, H4
 #[tokio::test]
 async fn the_fuzzers_saved_heads_are_answered_and_told() {
-    let fixture = Fixture::with(&[("event-history/metadata/x.json", b"0123456789")]);
+    let fixture = Fixture::with(&[("event-history/metadata/x.json", b"0123456789")]).await;
     let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/s3_head");
     for entry in std::fs::read_dir(corpus).expect("every target has a corpus") {
         let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a file");
