@@ -28,6 +28,12 @@ pub fn validate(operation: &Operation, request: &Value) -> Result<(), ApiError> 
     prose::check(operation, request)
 }
 
+/// Checks the name of a trail (TRL-274 to TRL-278).
+pub fn trail_name(name: &str) -> Result<(), ApiError> {
+    trail_name::check(name)
+        .map_err(|message| ApiError::new(ErrorCode::InvalidTrailNameException, message))
+}
+
 /// A constraint that the request breaks.
 #[derive(Debug)]
 pub(crate) struct Failure {

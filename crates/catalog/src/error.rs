@@ -48,6 +48,12 @@ pub enum CatalogError {
         /// The value.
         value: String,
     },
+    /// The catalog is not where its caller believes it to be: somebody else has gone on from there.
+    #[error("the catalog has moved on: {what}")]
+    OutOfStep {
+        /// What was to be changed.
+        what: &'static str,
+    },
     /// All connections were busy for too long; trying again may succeed.
     #[error("the catalog is busy ({during})")]
     Busy {
@@ -68,6 +74,14 @@ pub enum CatalogError {
     /// There is such a thing already.
     #[error("{0}")]
     EntityAlreadyExists(String),
+    /// It was changed, or ended, since it was read.
+    #[error("{what} was changed meanwhile: version {version} is out of turn")]
+    ChangedMeanwhile {
+        /// What.
+        what: String,
+        /// The version that was to be written, or ended.
+        version: u64,
+    },
     /// It still has parts or holders that must go first.
     #[error("{0}")]
     DeleteConflict(String),

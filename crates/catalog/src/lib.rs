@@ -8,6 +8,7 @@ mod migrations;
 mod open;
 mod outbox;
 mod settings;
+pub mod trails;
 mod transaction;
 mod witness;
 

@@ -152,10 +152,10 @@ fn push_hidden(columns: &mut [Column], event: &Event<'_>, identity: Option<Value
             "_lookup_user" => column.push_text(header.user_name.as_deref()),
             "_access_key" => column.push_text(header.access_key_id.as_deref()),
             "_resource_names" => {
-                column.push_texts(header.resources.iter().map(|r| Some(r.name.as_ref())));
+                column.push_texts(header.named_resources().map(|r| Some(r.name.as_ref())));
             }
             "_resource_types" => {
-                column.push_texts(header.resources.iter().map(|r| r.resource_type.as_deref()));
+                column.push_texts(header.named_resources().map(|r| r.resource_type.as_deref()));
             }
             "_useridentity_type" => column.push_json(member(&["type"])),
             "_useridentity_arn" => column.push_json(member(&["arn"])),

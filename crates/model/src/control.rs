@@ -64,6 +64,8 @@ mod tests {
             version: 12,
         };
         let (header, body) = record.encode();
+        // The stored form: it never changes (docs/formats/control-record.md).
+        assert_eq!((&*header, &*body), (&b"trail"[..], &b"12 7d0c-1"[..]));
         assert_eq!(ControlRecord::decode(&header, &body), Ok(record));
         for (header, body) in [
             (&b"store"[..], &b"1 a"[..]),

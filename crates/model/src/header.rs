@@ -25,7 +25,8 @@ pub enum EventClass {
 pub struct ResourceReference<'a> {
     /// `AWS::S3::Bucket` and the like; absent when it cannot be told (OVR-087).
     pub resource_type: Option<Cow<'a, str>>,
-    /// ARN or name.
+    /// ARN, beginning of ARNs, or name; empty if the record states a type alone, which selectors by type
+    /// must see and lookups pass over.
     pub name: Cow<'a, str>,
     /// True if the entry stands in the record's own `resources`; false if it was derived from
     /// request or response for lookups only, so selectors must not see it.
@@ -69,6 +70,15 @@ pub struct RoutingHeader<'a> {
     pub access_key_id: Option<Cow<'a, str>>,
     /// Resources in the record's order, then those derived for lookups.
     pub resources: Vec<ResourceReference<'a>>,
+}
+
+impl<'a> RoutingHeader<'a> {
+    /// The resources that lookups show and find: those with a name.
+    pub fn named_resources(&self) -> impl Iterator<Item = &ResourceReference<'a>> {
+        self.resources
+            .iter()
+            .filter(|resource| !resource.name.is_empty())
+    }
 }
 
 impl RoutingHeader<'_> {

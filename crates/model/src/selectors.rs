@@ -61,7 +61,7 @@ pub enum SelectorError {
     /// Too many values in advanced selectors (SEL-072).
     #[error("The advanced event selectors of a trail can have at most {VALUES_MAX} values.")]
     TooManyValues,
-    /// A basic selector that collects nothing.
+    /// A basic selector that names neither management events nor data resources.
     #[error("An event selector must select management events or data resources.")]
     SelectsNothing,
     /// Not a type that basic selectors know (SEL-057).

@@ -114,6 +114,8 @@ struct Outgoing<'a> {
     path: &'a str,
     headers: Vec<(&'a str, &'a str)>,
     body: &'a [u8],
+    /// What the request says of its body in place of the hash.
+    payload: Option<&'a str>,
 }
 
 impl SignedClient {
@@ -180,6 +182,7 @@ impl SignedClient {
             path: "/",
             headers,
             body,
+            payload: None,
         })
         .await
     }
@@ -210,6 +213,7 @@ impl SignedClient {
             path: "/",
             headers,
             body,
+            payload: None,
         })
         .await
     }
@@ -239,6 +243,7 @@ impl SignedClient {
             path,
             headers,
             body,
+            payload: None,
         })
         .await
     }
@@ -252,6 +257,26 @@ impl SignedClient {
             path,
             headers,
             body: b"",
+            payload: None,
+        })
+        .await
+    }
+
+    /// An upload to the S3 endpoint that says `payload` of its body, right or wrong.
+    pub async fn s3_upload(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        (payload, body): (&str, &[u8]),
+    ) -> Answer {
+        let headers = headers.to_vec();
+        self.send(Outgoing {
+            service: "s3",
+            method: "PUT",
+            path,
+            headers,
+            body,
+            payload: Some(payload),
         })
         .await
     }
@@ -292,7 +317,7 @@ impl SignedClient {
                 headers: &headers,
                 now_ms,
             },
-            payload_hash: &hash,
+            payload_hash: outgoing.payload.unwrap_or(&hash),
             region: &self.region,
             service: outgoing.service,
             rules: match outgoing.service {

@@ -123,11 +123,14 @@ const KEY_OF_STORE_GENERATE: Dependency = Dependency::given(
 
 // One row for each `OperationId`: without its row, an operation of the models does not compile.
 
-pub(crate) static ADD_TAGS: Operation = write(
-    &cloudtrail::ADD_TAGS,
-    "cloudtrail:AddTags",
-    ResourceRule::Arn("ResourceId"),
-);
+pub(crate) static ADD_TAGS: Operation = Operation {
+    built: true,
+    ..write(
+        &cloudtrail::ADD_TAGS,
+        "cloudtrail:AddTags",
+        ResourceRule::Arn("ResourceId"),
+    )
+};
 
 pub(crate) static CANCEL_QUERY: Operation = write(
     &cloudtrail::CANCEL_QUERY,
@@ -178,6 +181,7 @@ pub(crate) static CREATE_EVENT_DATA_STORE: Operation = Operation {
 };
 
 pub(crate) static CREATE_TRAIL: Operation = Operation {
+    built: true,
     dependencies: &[
         ADD_TAGS_IN_TAGS_LIST,
         PASS_LOGS_ROLE,
@@ -215,11 +219,14 @@ pub(crate) static DELETE_RESOURCE_POLICY: Operation = write(
     ResourceRule::Arn("ResourceArn"),
 );
 
-pub(crate) static DELETE_TRAIL: Operation = write(
-    &cloudtrail::DELETE_TRAIL,
-    "cloudtrail:DeleteTrail",
-    ResourceRule::Trail("Name"),
-);
+pub(crate) static DELETE_TRAIL: Operation = Operation {
+    built: true,
+    ..write(
+        &cloudtrail::DELETE_TRAIL,
+        "cloudtrail:DeleteTrail",
+        ResourceRule::Trail("Name"),
+    )
+};
 
 pub(crate) static DEREGISTER_ORGANIZATION_DELEGATED_ADMIN: Operation = Operation {
     dependencies: &[
@@ -239,11 +246,14 @@ pub(crate) static DESCRIBE_QUERY: Operation = read(
     ResourceRule::StoreOfQuery("EventDataStore"),
 );
 
-pub(crate) static DESCRIBE_TRAILS: Operation = read(
-    &cloudtrail::DESCRIBE_TRAILS,
-    "cloudtrail:DescribeTrails",
-    ResourceRule::Any,
-);
+pub(crate) static DESCRIBE_TRAILS: Operation = Operation {
+    built: true,
+    ..read(
+        &cloudtrail::DESCRIBE_TRAILS,
+        "cloudtrail:DescribeTrails",
+        ResourceRule::Any,
+    )
+};
 
 pub(crate) static DISABLE_FEDERATION: Operation = write(
     &cloudtrail::DISABLE_FEDERATION,
@@ -302,11 +312,14 @@ pub(crate) static GET_EVENT_DATA_STORE: Operation = read(
     ResourceRule::EventDataStore("EventDataStore"),
 );
 
-pub(crate) static GET_EVENT_SELECTORS: Operation = read(
-    &cloudtrail::GET_EVENT_SELECTORS,
-    "cloudtrail:GetEventSelectors",
-    ResourceRule::Trail("TrailName"),
-);
+pub(crate) static GET_EVENT_SELECTORS: Operation = Operation {
+    built: true,
+    ..read(
+        &cloudtrail::GET_EVENT_SELECTORS,
+        "cloudtrail:GetEventSelectors",
+        ResourceRule::Trail("TrailName"),
+    )
+};
 
 pub(crate) static GET_IMPORT: Operation = read(
     &cloudtrail::GET_IMPORT,
@@ -314,11 +327,14 @@ pub(crate) static GET_IMPORT: Operation = read(
     ResourceRule::Any,
 );
 
-pub(crate) static GET_INSIGHT_SELECTORS: Operation = read(
-    &cloudtrail::GET_INSIGHT_SELECTORS,
-    "cloudtrail:GetInsightSelectors",
-    ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
-);
+pub(crate) static GET_INSIGHT_SELECTORS: Operation = Operation {
+    built: true,
+    ..read(
+        &cloudtrail::GET_INSIGHT_SELECTORS,
+        "cloudtrail:GetInsightSelectors",
+        ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
+    )
+};
 
 pub(crate) static GET_QUERY_RESULTS: Operation = read(
     &cloudtrail::GET_QUERY_RESULTS,
@@ -332,17 +348,23 @@ pub(crate) static GET_RESOURCE_POLICY: Operation = read(
     ResourceRule::Arn("ResourceArn"),
 );
 
-pub(crate) static GET_TRAIL: Operation = read(
-    &cloudtrail::GET_TRAIL,
-    "cloudtrail:GetTrail",
-    ResourceRule::Trail("Name"),
-);
+pub(crate) static GET_TRAIL: Operation = Operation {
+    built: true,
+    ..read(
+        &cloudtrail::GET_TRAIL,
+        "cloudtrail:GetTrail",
+        ResourceRule::Trail("Name"),
+    )
+};
 
-pub(crate) static GET_TRAIL_STATUS: Operation = read(
-    &cloudtrail::GET_TRAIL_STATUS,
-    "cloudtrail:GetTrailStatus",
-    ResourceRule::Trail("Name"),
-);
+pub(crate) static GET_TRAIL_STATUS: Operation = Operation {
+    built: true,
+    ..read(
+        &cloudtrail::GET_TRAIL_STATUS,
+        "cloudtrail:GetTrailStatus",
+        ResourceRule::Trail("Name"),
+    )
+};
 
 pub(crate) static LIST_CHANNELS: Operation = read(
     &cloudtrail::LIST_CHANNELS,
@@ -386,11 +408,14 @@ pub(crate) static LIST_INSIGHTS_METRIC_DATA: Operation = read(
     ResourceRule::Trail("TrailName"),
 );
 
-pub(crate) static LIST_PUBLIC_KEYS: Operation = read(
-    &cloudtrail::LIST_PUBLIC_KEYS,
-    "cloudtrail:ListPublicKeys",
-    ResourceRule::Any,
-);
+pub(crate) static LIST_PUBLIC_KEYS: Operation = Operation {
+    built: true,
+    ..read(
+        &cloudtrail::LIST_PUBLIC_KEYS,
+        "cloudtrail:ListPublicKeys",
+        ResourceRule::Any,
+    )
+};
 
 pub(crate) static LIST_QUERIES: Operation = read(
     &cloudtrail::LIST_QUERIES,
@@ -398,17 +423,23 @@ pub(crate) static LIST_QUERIES: Operation = read(
     ResourceRule::EventDataStore("EventDataStore"),
 );
 
-pub(crate) static LIST_TAGS: Operation = read(
-    &cloudtrail::LIST_TAGS,
-    "cloudtrail:ListTags",
-    ResourceRule::Arns("ResourceIdList"),
-);
+pub(crate) static LIST_TAGS: Operation = Operation {
+    built: true,
+    ..read(
+        &cloudtrail::LIST_TAGS,
+        "cloudtrail:ListTags",
+        ResourceRule::Arns("ResourceIdList"),
+    )
+};
 
-pub(crate) static LIST_TRAILS: Operation = read(
-    &cloudtrail::LIST_TRAILS,
-    "cloudtrail:ListTrails",
-    ResourceRule::Any,
-);
+pub(crate) static LIST_TRAILS: Operation = Operation {
+    built: true,
+    ..read(
+        &cloudtrail::LIST_TRAILS,
+        "cloudtrail:ListTrails",
+        ResourceRule::Any,
+    )
+};
 
 pub(crate) static LOOKUP_EVENTS: Operation = Operation {
     built: true,
@@ -425,17 +456,23 @@ pub(crate) static PUT_EVENT_CONFIGURATION: Operation = write(
     ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
 );
 
-pub(crate) static PUT_EVENT_SELECTORS: Operation = write(
-    &cloudtrail::PUT_EVENT_SELECTORS,
-    "cloudtrail:PutEventSelectors",
-    ResourceRule::Trail("TrailName"),
-);
+pub(crate) static PUT_EVENT_SELECTORS: Operation = Operation {
+    built: true,
+    ..write(
+        &cloudtrail::PUT_EVENT_SELECTORS,
+        "cloudtrail:PutEventSelectors",
+        ResourceRule::Trail("TrailName"),
+    )
+};
 
-pub(crate) static PUT_INSIGHT_SELECTORS: Operation = write(
-    &cloudtrail::PUT_INSIGHT_SELECTORS,
-    "cloudtrail:PutInsightSelectors",
-    ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
-);
+pub(crate) static PUT_INSIGHT_SELECTORS: Operation = Operation {
+    built: true,
+    ..write(
+        &cloudtrail::PUT_INSIGHT_SELECTORS,
+        "cloudtrail:PutInsightSelectors",
+        ResourceRule::TrailOrEventDataStore("TrailName", "EventDataStore"),
+    )
+};
 
 pub(crate) static PUT_RESOURCE_POLICY: Operation = write(
     &cloudtrail::PUT_RESOURCE_POLICY,
@@ -458,11 +495,14 @@ pub(crate) static REGISTER_ORGANIZATION_DELEGATED_ADMIN: Operation = Operation {
     )
 };
 
-pub(crate) static REMOVE_TAGS: Operation = write(
-    &cloudtrail::REMOVE_TAGS,
-    "cloudtrail:RemoveTags",
-    ResourceRule::Arn("ResourceId"),
-);
+pub(crate) static REMOVE_TAGS: Operation = Operation {
+    built: true,
+    ..write(
+        &cloudtrail::REMOVE_TAGS,
+        "cloudtrail:RemoveTags",
+        ResourceRule::Arn("ResourceId"),
+    )
+};
 
 pub(crate) static RESTORE_EVENT_DATA_STORE: Operation = write(
     &cloudtrail::RESTORE_EVENT_DATA_STORE,
@@ -511,11 +551,14 @@ pub(crate) static START_IMPORT: Operation = Operation {
     )
 };
 
-pub(crate) static START_LOGGING: Operation = write(
-    &cloudtrail::START_LOGGING,
-    "cloudtrail:StartLogging",
-    ResourceRule::Trail("Name"),
-);
+pub(crate) static START_LOGGING: Operation = Operation {
+    built: true,
+    ..write(
+        &cloudtrail::START_LOGGING,
+        "cloudtrail:StartLogging",
+        ResourceRule::Trail("Name"),
+    )
+};
 
 pub(crate) static START_QUERY: Operation = write(
     &cloudtrail::START_QUERY,
@@ -535,11 +578,14 @@ pub(crate) static STOP_IMPORT: Operation = write(
     ResourceRule::Any,
 );
 
-pub(crate) static STOP_LOGGING: Operation = write(
-    &cloudtrail::STOP_LOGGING,
-    "cloudtrail:StopLogging",
-    ResourceRule::Trail("Name"),
-);
+pub(crate) static STOP_LOGGING: Operation = Operation {
+    built: true,
+    ..write(
+        &cloudtrail::STOP_LOGGING,
+        "cloudtrail:StopLogging",
+        ResourceRule::Trail("Name"),
+    )
+};
 
 pub(crate) static UPDATE_CHANNEL: Operation = write(
     &cloudtrail::UPDATE_CHANNEL,
@@ -568,6 +614,7 @@ pub(crate) static UPDATE_EVENT_DATA_STORE: Operation = Operation {
 };
 
 pub(crate) static UPDATE_TRAIL: Operation = Operation {
+    built: true,
     dependencies: &[
         PASS_LOGS_ROLE,
         SERVICE_LINKED_ROLE_OF_TRAIL,

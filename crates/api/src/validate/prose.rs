@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{refusals, trail_name};
+use super::refusals;
 use crate::error::{ApiError, ErrorCode};
 use crate::operations::Operation;
 use crate::timestamp::Timestamp;
@@ -103,8 +103,7 @@ fn lookup_attributes(request: &Value) -> Result<(), ApiError> {
 /// A trail is named by name or ARN; an ARN's form is the handlers' to check, with the account it belongs to.
 fn trail(request: &Value, member: &str) -> Result<(), ApiError> {
     match request.get(member).and_then(Value::as_str) {
-        Some(name) if !name.starts_with("arn:") => trail_name::check(name)
-            .map_err(|message| ApiError::new(ErrorCode::InvalidTrailNameException, message)),
+        Some(name) if !name.starts_with("arn:") => super::trail_name(name),
         _ => Ok(()),
     }
 }

@@ -74,7 +74,7 @@ async fn an_entry_appears_only_with_its_mutation_and_stays_until_done() {
         .put_setting("trail", b"never")
         .await
         .expect("stores");
-    dropped.enqueue(entry("never")).await.expect("enqueues").0;
+    dropped.enqueue(entry("never")).await.expect("enqueues");
     drop(dropped);
     let mut kept = catalog.begin().await.expect("begins");
     kept.put_setting("trail", b"kept").await.expect("stores");

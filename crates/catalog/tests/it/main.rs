@@ -1,8 +1,9 @@
 //! Catalog tests through its public interface.
 //!
 //! `base`: opening, durability settings, outbox, settings. `identity`: identities, keys, policies, caches.
-//! `rollback`: lost changes and the witness that tells of them.
+//! `rollback`: lost changes and the witness that tells of them. `trails`: versions, names, tags, status, keys.
 
 mod base;
 mod identity;
 mod rollback;
+mod trails;

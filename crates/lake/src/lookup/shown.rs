@@ -38,11 +38,12 @@ pub(super) fn event_of_record(json: &Bytes, account: AccountId) -> Option<Lookup
         return None;
     }
     let header = event.header;
-    let resources = header.resources.into_iter();
+    let resources = header.named_resources();
     let resources = resources.map(|resource| {
-        let kind = resource.resource_type.map(std::borrow::Cow::into_owned);
-        (kind, resource.name.into_owned())
+        let kind = resource.resource_type.as_deref().map(str::to_owned);
+        (kind, resource.name.clone().into_owned())
     });
+    let resources = resources.collect();
     Some(LookupEvent {
         event_id: header.event_id.into_owned(),
         event_name: header.event_name.into_owned(),
@@ -51,7 +52,7 @@ pub(super) fn event_of_record(json: &Bytes, account: AccountId) -> Option<Lookup
         read_only: header.read_only,
         user_name: header.user_name.map(std::borrow::Cow::into_owned),
         access_key_id: header.access_key_id.map(std::borrow::Cow::into_owned),
-        resources: resources.collect(),
+        resources,
         json: event.json,
     })
 }

@@ -22,7 +22,7 @@ pub(crate) struct ResourceSources<'s, 'd, 'a> {
     pub(crate) response_elements: Option<Value<'d, 'a>>,
 }
 
-/// The event's resources; entries without ARN and ARN prefix name nothing and are passed over.
+/// The event's resources; entries without type, ARN and ARN prefix say nothing and are passed over.
 pub(crate) fn resources(sources: &ResourceSources<'_, '_, '_>) -> Vec<ResourceReference<'static>> {
     let mut found = Vec::new();
     for resource in sources.resources.iter().flat_map(Value::elements) {
@@ -56,9 +56,13 @@ fn in_record(resource: Value<'_, '_>) -> Option<ResourceReference<'static>> {
         };
         *place = member.value.as_str().filter(|text| !text.is_empty());
     }
+    let name = name.or(prefix);
+    if name.is_none() && resource_type.is_none() {
+        return None;
+    }
     Some(ResourceReference {
         resource_type: resource_type.map(|text| Cow::Owned(text.into_owned())),
-        name: Cow::Owned(name.or(prefix)?.into_owned()),
+        name: Cow::Owned(name.unwrap_or_default().into_owned()),
         in_record: true,
     })
 }

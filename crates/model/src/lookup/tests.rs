@@ -89,6 +89,7 @@ fn the_records_own_resources_come_first_as_they_are() {
             "*AWS::S3::Object arn:aws:s3:::b/key",
             "*AWS::S3::Bucket arn:aws:s3:::b",
             "*- arn:aws:s3:::b/p/",
+            "*AWS::S3::Object ",
             "AWS::S3::Bucket b",
         ]
     );

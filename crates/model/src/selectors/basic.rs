@@ -73,13 +73,12 @@ pub(super) fn rules(selectors: &[EventSelector]) -> Result<Vec<Rule>, SelectorEr
     }
     let mut rules = Vec::new();
     for selector in selectors {
-        let before = rules.len();
+        if !selector.include_management_events && selector.data_resources.is_empty() {
+            return Err(SelectorError::SelectsNothing);
+        }
         rules.extend(management_rule(selector)?);
         for resource in &selector.data_resources {
             rules.extend(data_rule(selector.read_only(), resource)?);
-        }
-        if rules.len() == before {
-            return Err(SelectorError::SelectsNothing);
         }
     }
     Ok(rules)
@@ -117,7 +116,8 @@ fn management_rule(selector: &EventSelector) -> Result<Option<Rule>, SelectorErr
     }))
 }
 
-/// `None` for a resource without values, which names nothing.
+/// `None` for a resource without values, which names nothing. AWS takes such a selector, as a real record of
+/// PutEventSelectors shows, though its trail then collects nothing.
 fn data_rule(
     read_only: Option<bool>,
     resource: &DataResource,
