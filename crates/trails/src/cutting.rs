@@ -1,0 +1,412 @@
+//! A cut in the making: the range of the log that was read since the last one, and the files that its events go
+//! into. Nothing of it is decided before it is recorded: after a crash the same range is cut again, and what lay
+//! in the spool is swept away.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cairn_catalog::trails::{AppliedTrail, ChainChange, Cut, FileKind, LostFile, PlannedFile};
+use cairn_eventlog::{LogRecord, RecordKind};
+use cairn_integrity::KeyFolder;
+use cairn_model::destination::{DestinationLimit, fit, without_context};
+use cairn_model::{
+    AccountId, Completion, EventTime, PartitionId, Region, RoutingHeader, Sequence, Trail,
+    canonicalize,
+};
+use cairn_platform::{DiskError, Entropy};
+
+use crate::active::{ActiveTrails, open_chain};
+use crate::log_file::{FinishedFile, LogFile};
+use crate::spool::Spool;
+
+/// A file is compressed piece by piece of about this size.
+const PIECE_BYTES: usize = 1 << 20;
+/// Letters and digits of the part of a file's name that tells it from others (SEC-004).
+const UNIQUE_CHARACTERS: usize = 16;
+/// What a spool without room is called in a trail's status.
+const SPOOL_FULL: &str = "SpoolFull";
+
+/// What a cut may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CutLimits {
+    /// Uncompressed events in memory.
+    pub(crate) buffer_bytes_max: usize,
+    /// Uncompressed size of a file.
+    pub(crate) file_bytes_max: u64,
+}
+
+/// Whose events of which Region go into one file.
+type OutputKey = (String, AccountId, Region);
+
+/// A file in the making, with the trail as it was when the file began.
+#[derive(Debug)]
+struct Output {
+    trail: Arc<crate::active::ActiveTrail>,
+    file: LogFile,
+}
+
+/// The cut that is open.
+#[derive(Debug)]
+pub(crate) struct OpenCut {
+    partition: PartitionId,
+    /// Where the last cut ended; none before the first.
+    expected: Option<Sequence>,
+    /// The next record to read.
+    end: Sequence,
+    limits: CutLimits,
+    spool: Spool,
+    entropy: Arc<dyn Entropy>,
+    outputs: BTreeMap<OutputKey, Output>,
+    /// Complete files with their trails.
+    finished: Vec<(Trail, AccountId, Region, FinishedFile)>,
+    applied: Vec<AppliedTrail>,
+    chains: Vec<ChainChange>,
+    buffered: usize,
+    content_bytes: u64,
+    unreadable: u64,
+}
+
+impl OpenCut {
+    pub(crate) fn new(
+        partition: PartitionId,
+        expected: Option<Sequence>,
+        end: Sequence,
+        limits: CutLimits,
+        (spool, entropy): (Spool, Arc<dyn Entropy>),
+    ) -> Self {
+        Self {
+            partition,
+            expected,
+            end,
+            limits,
+            spool,
+            entropy,
+            outputs: BTreeMap::new(),
+            finished: Vec::new(),
+            applied: Vec::new(),
+            chains: Vec::new(),
+            buffered: 0,
+            content_bytes: 0,
+            unreadable: 0,
+        }
+    }
+
+    /// Records of which nobody knows what they are, since this was last asked.
+    pub(crate) fn take_unreadable(&mut self) -> u64 {
+        std::mem::take(&mut self.unreadable)
+    }
+
+    /// The next record to read.
+    pub(crate) fn end(&self) -> Sequence {
+        self.end
+    }
+
+    /// True if a range was read that no cut covers.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.expected != Some(self.end)
+    }
+
+    /// True if a trail takes something of it.
+    pub(crate) fn has_events(&self) -> bool {
+        !self.outputs.is_empty() || !self.finished.is_empty()
+    }
+
+    /// True if chains of digests are to change with it.
+    pub(crate) fn has_chains(&self) -> bool {
+        !self.chains.is_empty()
+    }
+
+    /// Uncompressed bytes of all its files.
+    pub(crate) fn content_bytes(&self) -> u64 {
+        self.content_bytes
+    }
+
+    /// Passes over a range that the log has lost.
+    pub(crate) fn skip_to(&mut self, position: Sequence) {
+        self.end = self.end.max(position);
+    }
+
+    /// Takes records in order, up to the first control record, and gives back that and those behind it. Blocks:
+    /// call off the async threads.
+    pub(crate) fn take(
+        &mut self,
+        trails: &ActiveTrails,
+        records: Vec<LogRecord>,
+    ) -> Result<Vec<LogRecord>, DiskError> {
+        let mut records = records.into_iter();
+        while let Some(record) = records.next() {
+            if record.record.kind == RecordKind::Control {
+                return Ok(std::iter::once(record).chain(records).collect());
+            }
+            self.end = record.sequence.plus(1);
+            self.take_event(trails, &record)?;
+        }
+        Ok(Vec::new())
+    }
+
+    /// Passes a control record, with what it changes.
+    pub(crate) fn pass_control(
+        &mut self,
+        sequence: Sequence,
+        applied: Option<AppliedTrail>,
+        chains: Vec<ChainChange>,
+    ) {
+        self.end = sequence.plus(1);
+        self.applied.extend(applied);
+        self.chains.extend(chains);
+    }
+
+    /// Adds chains of digests that are missing.
+    pub(crate) fn open_chains(&mut self, chains: Vec<ChainChange>) {
+        self.chains.extend(chains);
+    }
+
+    fn take_event(&mut self, trails: &ActiveTrails, record: &LogRecord) -> Result<(), DiskError> {
+        let Some(header) = header_of(record) else {
+            tracing::error!(
+                sequence = record.sequence.0,
+                "a record cannot be read, no trail gets its event"
+            );
+            self.unreadable += 1;
+            return Ok(());
+        };
+        let mut event: Option<Bytes> = None;
+        for trail in trails.takers(&header) {
+            let event = event.get_or_insert_with(|| delivered_form(&record.record.body));
+            let key = (
+                trail.trail.id.0.clone(),
+                header.account,
+                header.region.clone(),
+            );
+            let mut before = 0;
+            let output = self
+                .outputs
+                .entry(key)
+                .and_modify(|output| before = output.file.pending_bytes())
+                .or_insert_with(|| Output {
+                    trail: Arc::clone(trail),
+                    file: LogFile::new(self.spool.new_name()),
+                });
+            let time_ms = header.event_time.as_micros().div_euclid(1000);
+            output.file.push(event, time_ms);
+            self.content_bytes += event.len() as u64;
+            self.buffered += output.file.pending_bytes() - before;
+            if output.file.content_bytes() >= self.limits.file_bytes_max {
+                let key = (
+                    trail.trail.id.0.clone(),
+                    header.account,
+                    header.region.clone(),
+                );
+                self.finish_one(&key)?;
+            } else if output.file.pending_bytes() >= PIECE_BYTES {
+                self.buffered -= output.file.pending_bytes();
+                output.file.spill(&self.spool)?;
+            }
+        }
+        if self.buffered > self.limits.buffer_bytes_max {
+            self.spill_largest()?;
+        }
+        Ok(())
+    }
+
+    /// Moves the larger half of what waits in memory to the spool.
+    fn spill_largest(&mut self) -> Result<(), DiskError> {
+        let mean = self.buffered / self.outputs.len().max(1);
+        for output in self.outputs.values_mut() {
+            let pending = output.file.pending_bytes();
+            if pending >= mean {
+                self.buffered -= pending;
+                output.file.spill(&self.spool)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_one(&mut self, key: &OutputKey) -> Result<(), DiskError> {
+        if let Some(output) = self.outputs.remove(key) {
+            self.buffered -= output.file.pending_bytes();
+            let trail = output.trail.trail.clone();
+            let finished = output.file.finish(&self.spool)?;
+            self.finished.push((trail, key.1, key.2.clone(), finished));
+        }
+        Ok(())
+    }
+
+    /// Completes every file and decides its key. All of it is durable on return. Blocks.
+    pub(crate) fn finish(mut self, created_ms: i64, room: &SpoolRoom) -> Result<Cut, DiskError> {
+        for key in self.outputs.keys().cloned().collect::<Vec<_>>() {
+            self.finish_one(&key)?;
+        }
+        let mut room = room.clone();
+        let mut cut = Cut {
+            partition: self.partition,
+            expected: self.expected,
+            end: self.end,
+            files: Vec::with_capacity(self.finished.len()),
+            applied: std::mem::take(&mut self.applied),
+            chains: Vec::new(),
+            lost: Vec::new(),
+        };
+        if !self.finished.is_empty() {
+            self.spool.sync_names()?;
+        }
+        // From here on nothing fails: the files are the cut's.
+        for (trail, account, region, file) in std::mem::take(&mut self.finished) {
+            if !room.take(&trail.id.0, file.bytes) {
+                self.spool.remove(&file.name);
+                cut.lost.push(LostFile {
+                    trail: trail.id,
+                    events: file.events,
+                    error: SPOOL_FULL.to_owned(),
+                });
+                continue;
+            }
+            let unique = unique_part(&*self.entropy);
+            if trail.settings.validates_log_files {
+                let open = open_chain(&trail, account, region.clone(), created_ms);
+                // Files come by trail, account and Region.
+                if cut.chains.last() != Some(&open) {
+                    cut.chains.push(open);
+                }
+            }
+            cut.files
+                .push(planned(trail, (account, region), file, created_ms, &unique));
+        }
+        // What the events of the range need comes first, then what changed behind them.
+        cut.chains.append(&mut self.chains);
+        Ok(cut)
+    }
+}
+
+/// What was not handed over belongs to nobody.
+impl Drop for OpenCut {
+    fn drop(&mut self) {
+        for output in self.outputs.values() {
+            if let Some(name) = output.file.spooled_name() {
+                self.spool.remove(name);
+            }
+        }
+        for (_, _, _, file) in &self.finished {
+            self.spool.remove(&file.name);
+        }
+    }
+}
+
+/// How much the spool may take yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SpoolRoom {
+    /// For all trails together.
+    pub(crate) total: u64,
+    /// For a trail of which nothing is known.
+    pub(crate) for_each: u64,
+    /// What trails hold already.
+    pub(crate) used: BTreeMap<String, u64>,
+}
+
+impl SpoolRoom {
+    fn take(&mut self, trail: &str, bytes: u64) -> bool {
+        let used = self.used.entry(trail.to_owned()).or_default();
+        if bytes > self.total || *used + bytes > self.for_each {
+            return false;
+        }
+        self.total -= bytes;
+        *used += bytes;
+        true
+    }
+}
+
+/// The door wrote the header; one that does not read is made from the event again.
+fn header_of(record: &LogRecord) -> Option<RoutingHeader<'_>> {
+    if let Ok(header) = RoutingHeader::decode(&record.record.header) {
+        return Some(header);
+    }
+    let mut completion = Completion {
+        // A canonical event names its account and its ID.
+        account: "000000000000".parse().ok()?,
+        new_event_id: &mut String::new,
+    };
+    let event = canonicalize(&record.record.body, &mut completion).ok()?;
+    Some(event.header.into_owned())
+}
+
+/// The same, or the event as it is if shortening it meets what it cannot deal with: a single event must not
+/// stop all trails (P8).
+fn delivered_form(json: &Bytes) -> Bytes {
+    let shortened = catch_unwind(AssertUnwindSafe(|| shortened(json)));
+    shortened.unwrap_or_else(|_| {
+        tracing::error!("an event could not be shortened for trails");
+        json.clone()
+    })
+}
+
+/// As trails show an event: without context, within their limits (REC-048, REC-054), else verbatim.
+fn shortened(json: &Bytes) -> Bytes {
+    let needle = b"\"eventContext\"";
+    let plain = memchr::memmem::find(json, needle)
+        .and_then(|_| std::str::from_utf8(json).ok())
+        .and_then(without_context);
+    let plain = plain.map_or_else(|| json.clone(), Bytes::from);
+    // What cannot be made small enough is delivered as far as it could be: evidence is not dropped.
+    fit(&plain, DestinationLimit::Kb256).unwrap_or_else(|too_large| too_large.shortened)
+}
+
+fn planned(
+    trail: Trail,
+    (account, region): (AccountId, Region),
+    file: FinishedFile,
+    created_ms: i64,
+    unique: &str,
+) -> PlannedFile {
+    let settings = trail.settings;
+    let folder = KeyFolder {
+        prefix: settings.key_prefix.as_deref(),
+        organization: None,
+        account: account.as_str(),
+        region: region.as_str(),
+    };
+    let object_key = folder.log_file_key(time_of(created_ms), unique);
+    PlannedFile {
+        trail: trail.id,
+        version: trail.version,
+        kind: FileKind::Log,
+        is_validated: settings.validates_log_files,
+        account,
+        object_key,
+        region,
+        bucket: settings.bucket,
+        kms_key_arn: settings.kms_key_arn,
+        spooled: file.name,
+        bytes: file.bytes,
+        object_sha256: file.object_sha256,
+        content_sha256: file.content_sha256,
+        signature: None,
+        events: file.events,
+        event_times_ms: file.times_ms,
+        created_ms,
+    }
+}
+
+/// A time of the wall clock. One before 1970 counts as 1970.
+pub(crate) fn time_of(millis: i64) -> EventTime {
+    let micros = millis.max(0).saturating_mul(1000);
+    EventTime::from_micros(micros).unwrap_or_default()
+}
+
+/// Sixteen letters and digits that no other file has.
+fn unique_part(entropy: &dyn Entropy) -> String {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut unique = String::with_capacity(UNIQUE_CHARACTERS);
+    while unique.len() < UNIQUE_CHARACTERS {
+        let mut random = [0; UNIQUE_CHARACTERS];
+        entropy.fill(&mut random);
+        for byte in random {
+            // Bytes beyond the last whole multiple would favour some characters.
+            if usize::from(byte) < 4 * ALPHABET.len() && unique.len() < UNIQUE_CHARACTERS {
+                unique.push(char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
+            }
+        }
+    }
+    unique
+}

@@ -1,0 +1,380 @@
+//! Log, catalog, spool and buckets, with a clock that tests move.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cairn_catalog::identity::NewAccount;
+use cairn_catalog::trails::{ReadTrails as _, SigningKey, TrailStatus, TrailsCatalog as _};
+use cairn_catalog::{Catalog, OutboxEntry};
+use cairn_eventlog::{EventLog, MemoryLog, NewRecord, RecordKind};
+use cairn_model::selectors::EventSelectors;
+use cairn_model::{
+    AccountId, Completion, Logging, PartitionId, Region, Trail, TrailId, TrailSettings,
+    canonicalize,
+};
+use cairn_platform::{
+    Clock, Disk, Entropy, ManualClock, MasterKey, MemoryPuts, RealDisk, SeededEntropy,
+};
+use cairn_trails::{RegionsOfAccount, Trails, TrailsConfig, TrailsParts};
+use serde_json::Value;
+
+pub(crate) const BUCKET: &str = "audit";
+pub(crate) const ACCOUNT: &str = "111122223333";
+/// 2026-11-21T10:02:30Z.
+pub(crate) const START_MS: i64 = 1_795_255_350_000;
+
+/// Everything around a `Trails`.
+pub(crate) struct Stage {
+    folder: tempfile::TempDir,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) log: Arc<MemoryLog>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) puts: Arc<MemoryPuts>,
+    pub(crate) trails: Arc<Trails>,
+    pub(crate) config: TrailsConfig,
+    disk: Arc<dyn Disk>,
+    entropy: Arc<dyn Entropy>,
+    master_key: MasterKey,
+    events: u64,
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        Self::with(|config| config).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(TrailsConfig) -> TrailsConfig) -> Self {
+        Self::on(Arc::new(RealDisk::new()), change).await
+    }
+
+    pub(crate) async fn on(
+        disk: Arc<dyn Disk>,
+        change: impl FnOnce(TrailsConfig) -> TrailsConfig,
+    ) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let clock = Arc::new(ManualClock::at(START_MS));
+        let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(7));
+        let shown = Arc::clone(&clock) as Arc<dyn Clock>;
+        let log = Arc::new(MemoryLog::new(Arc::clone(&shown), 1 << 30, 1 << 26));
+        let catalog = Catalog::open(&folder.path().join("catalog.sqlite"), shown)
+            .await
+            .expect("a new catalog");
+        let catalog = Arc::new(catalog);
+        for account in [ACCOUNT, "444455556666"] {
+            let mut transaction = catalog.begin().await.expect("begins");
+            let new = NewAccount {
+                account: account.parse().expect("an account"),
+                name: "an account".to_owned(),
+            };
+            transaction
+                .create_account(new)
+                .await
+                .expect("a new account");
+            transaction.commit().await.expect("commits");
+        }
+        let config = change(TrailsConfig {
+            spool_folder: folder.path().join("spool"),
+            ..TrailsConfig::default()
+        });
+        let puts = Arc::new(MemoryPuts::new(&[BUCKET, "other"]));
+        let master_key = MasterKey::generate(&*entropy);
+        let parts = Self::parts(
+            (&config, &catalog, &log, &puts),
+            (&clock, &entropy, &disk, &master_key),
+        );
+        let trails = Trails::open(parts).await.expect("opens");
+        Self {
+            folder,
+            clock,
+            log,
+            catalog,
+            puts,
+            trails,
+            config,
+            disk,
+            entropy,
+            master_key,
+            events: 0,
+        }
+    }
+
+    fn parts(
+        (config, catalog, log, puts): (
+            &TrailsConfig,
+            &Arc<Catalog>,
+            &Arc<MemoryLog>,
+            &Arc<MemoryPuts>,
+        ),
+        (clock, entropy, disk, master_key): (
+            &Arc<ManualClock>,
+            &Arc<dyn Entropy>,
+            &Arc<dyn Disk>,
+            &MasterKey,
+        ),
+    ) -> TrailsParts {
+        TrailsParts {
+            config: config.clone(),
+            catalog: Arc::clone(catalog) as _,
+            log: Arc::clone(log) as _,
+            disk: Arc::clone(disk),
+            puts: Arc::clone(puts) as _,
+            master_key: master_key.clone(),
+            clock: Arc::clone(clock) as _,
+            entropy: Arc::clone(entropy),
+            enabled_regions: RegionsOfAccount::new(|_| {
+                vec![region("us-east-1"), region("eu-west-1")]
+            }),
+        }
+    }
+
+    /// As after a crash: nothing of what was in memory is there.
+    pub(crate) async fn restart(&mut self) {
+        let parts = Self::parts(
+            (&self.config, &self.catalog, &self.log, &self.puts),
+            (&self.clock, &self.entropy, &self.disk, &self.master_key),
+        );
+        self.trails = Trails::open(parts).await.expect("opens again");
+    }
+
+    /// A trail of the account that takes all management events, as put into catalog and log.
+    pub(crate) async fn create(&self, trail: &Trail) {
+        self.change(trail).await;
+    }
+
+    /// The next version of a trail.
+    pub(crate) async fn change(&self, trail: &Trail) {
+        let mut transaction = self.catalog.begin().await.expect("begins");
+        transaction
+            .put_trail(trail)
+            .await
+            .expect("the next version");
+        self.commit(transaction).await;
+    }
+
+    pub(crate) async fn delete(&self, trail: &Trail) {
+        let mut transaction = self.catalog.begin().await.expect("begins");
+        transaction.delete_trail(trail).await.expect("the trail");
+        self.commit(transaction).await;
+    }
+
+    async fn commit(&self, mut transaction: cairn_catalog::WriteTransaction) {
+        let (_, entry) = transaction
+            .enqueue(OutboxEntry::default())
+            .await
+            .expect("enqueues");
+        transaction.commit().await.expect("commits");
+        let records = entry.records.into_iter().map(|record| NewRecord {
+            kind: RecordKind::Control,
+            header: Bytes::from(record.header),
+            body: Bytes::from(record.body),
+            context: Bytes::new(),
+        });
+        self.append(records.collect()).await;
+    }
+
+    pub(crate) async fn append(&self, records: Vec<NewRecord>) {
+        self.log
+            .append_durable(PartitionId(0), records)
+            .await
+            .expect("the log has room");
+    }
+
+    /// A management event; its `eventID`.
+    pub(crate) async fn event(&mut self, region: &str, name: &str) -> String {
+        let json = self.event_json(region, name, "ec2.amazonaws.com");
+        self.append_event(&json).await
+    }
+
+    pub(crate) fn event_json(&mut self, region: &str, name: &str, source: &str) -> String {
+        self.events += 1;
+        let id = format!("00000000-0000-4000-8000-{:012}", self.events);
+        let time = cairn_model::EventTime::from_micros(self.clock.now_ms() / 1000 * 1_000_000)
+            .expect("a time");
+        serde_json::json!({
+            "eventVersion": "1.11",
+            "userIdentity": {"type": "Root", "accountId": ACCOUNT},
+            "eventTime": time.to_string(),
+            "eventSource": source,
+            "eventName": name,
+            "awsRegion": region,
+            "sourceIPAddress": "192.0.2.1",
+            "requestParameters": null,
+            "responseElements": null,
+            "eventID": id,
+            "readOnly": false,
+            "eventType": "AwsApiCall",
+            "managementEvent": true,
+            "recipientAccountId": ACCOUNT,
+            "eventCategory": "Management",
+        })
+        .to_string()
+    }
+
+    /// Appends an event as it stands; its `eventID`.
+    pub(crate) async fn append_event(&self, json: &str) -> String {
+        let mut completion = Completion {
+            account: account(ACCOUNT),
+            new_event_id: &mut || "unused".to_owned(),
+        };
+        let bytes = Bytes::from(json.to_owned());
+        let event = canonicalize(&bytes, &mut completion).expect("a valid event");
+        let id = event.header.event_id.clone().into_owned();
+        let mut header = Vec::new();
+        event.header.encode(&mut header);
+        let record = NewRecord {
+            kind: RecordKind::Event,
+            header: Bytes::from(header),
+            body: event.json,
+            context: Bytes::new(),
+        };
+        self.append(vec![record]).await;
+        id
+    }
+
+    /// Cuts and delivers what there is.
+    pub(crate) async fn deliver(&self) {
+        self.trails.cut_now().await.expect("cuts");
+        self.trails.deliver_now().await.expect("delivers");
+    }
+
+    /// Lets time pass, makes the digests that are due, and delivers them.
+    pub(crate) async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+        self.sign().await;
+    }
+
+    /// Makes the digests that are due, and delivers them.
+    pub(crate) async fn sign(&self) {
+        self.trails.sign_now().await.expect("signs");
+        self.trails.deliver_now().await.expect("delivers");
+    }
+
+    /// Keys of the objects in a bucket that hold `part`.
+    pub(crate) fn keys(&self, bucket: &str, part: &str) -> Vec<String> {
+        let objects = self.puts.objects();
+        let keys = objects
+            .keys()
+            .filter(|(of, key)| of == bucket && key.contains(part));
+        keys.map(|(_, key)| key.clone()).collect()
+    }
+
+    /// The unpacked contents of an object.
+    pub(crate) fn content(&self, bucket: &str, key: &str) -> Vec<u8> {
+        let objects = self.puts.objects();
+        let object = &objects[&(bucket.to_owned(), key.to_owned())];
+        let mut text = Vec::new();
+        flate2::read::GzDecoder::new(&object.bytes[..])
+            .read_to_end(&mut text)
+            .expect("one gzip member");
+        text
+    }
+
+    /// The events of a log file.
+    pub(crate) fn records(&self, bucket: &str, key: &str) -> Vec<Value> {
+        let text = self.content(bucket, key);
+        let file: Value = serde_json::from_slice(&text).expect("JSON");
+        assert_eq!(file.as_object().map(serde_json::Map::len), Some(1));
+        file["Records"].as_array().expect("a list").clone()
+    }
+
+    /// `eventID`s by log file of a bucket.
+    pub(crate) fn delivered(&self, bucket: &str) -> BTreeMap<String, Vec<String>> {
+        let keys = self.keys(bucket, "/CloudTrail/");
+        let ids = |key: &String| {
+            let records = self.records(bucket, key);
+            let ids = records.iter().map(|record| record["eventID"].as_str());
+            ids.map(|id| id.expect("an ID").to_owned()).collect()
+        };
+        keys.into_iter()
+            .map(|key| (key.clone(), ids(&key)))
+            .collect()
+    }
+
+    /// All delivered `eventID`s of a bucket, sorted; an ID that was delivered twice stands there twice.
+    pub(crate) fn delivered_ids(&self, bucket: &str) -> Vec<String> {
+        let mut ids: Vec<String> = self.delivered(bucket).into_values().flatten().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    pub(crate) async fn status(&self, trail: &Trail) -> TrailStatus {
+        let mut transaction = self.catalog.read().await.expect("reads");
+        transaction.trails().status(&trail.id).await.expect("reads")
+    }
+
+    /// Digests of a Region cannot be signed from here on.
+    pub(crate) async fn spoil_signing_key(&self, region_name: &str) {
+        let key = SigningKey {
+            region: region(region_name),
+            fingerprint: "0".repeat(32),
+            public_key: vec![1],
+            private_sealed: b"spoilt".to_vec(),
+            valid_ms: 0..i64::MAX,
+        };
+        self.catalog.put_signing_key(&key).await.expect("stores");
+    }
+
+    /// Files in the spool.
+    pub(crate) fn spooled(&self) -> Vec<PathBuf> {
+        let folder = self.folder.path().join("spool");
+        let entries = std::fs::read_dir(folder).expect("the spool");
+        entries.map(|entry| entry.expect("a file").path()).collect()
+    }
+}
+
+pub(crate) fn account(text: &str) -> AccountId {
+    text.parse().expect("an account")
+}
+
+pub(crate) fn region(text: &str) -> Region {
+    text.parse().expect("a Region")
+}
+
+/// A single-Region trail in us-east-1 that logs all management events.
+pub(crate) fn trail(name: &str) -> Trail {
+    Trail {
+        account: account(ACCOUNT),
+        home_region: region("us-east-1"),
+        name: name.to_owned(),
+        id: TrailId(format!("id-of-{name}")),
+        version: 1,
+        created_ms: START_MS,
+        settings: TrailSettings {
+            bucket: BUCKET.to_owned(),
+            key_prefix: None,
+            sns_topic: None,
+            includes_global_service_events: true,
+            is_multi_region: false,
+            is_organization: false,
+            validates_log_files: false,
+            kms_key_arn: None,
+            log_group: None,
+            event_selectors: EventSelectors::default(),
+            insight_selectors: Vec::new(),
+        },
+        logging: Logging {
+            is_on: true,
+            started_ms: Some(START_MS),
+            stopped_ms: None,
+        },
+    }
+}
+
+/// The same, validated.
+pub(crate) fn validated(name: &str) -> Trail {
+    let mut trail = trail(name);
+    trail.settings.validates_log_files = true;
+    trail
+}
+
+/// The next version, changed.
+pub(crate) fn next(trail: &Trail, change: impl FnOnce(&mut Trail)) -> Trail {
+    let mut trail = trail.clone();
+    trail.version += 1;
+    change(&mut trail);
+    trail
+}
