@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use cairn_access::sigv4::{
-    AuthenticationError, AuthenticationErrorKind, RequestParts, ServiceRules, SignedRequest, parse,
+    AuthenticationError, AuthenticationErrorKind, PayloadRule, RequestParts, ServiceRules,
+    SignedRequest, parse,
 };
 use cairn_access::{Principal, SecretKey, User, UserSession};
 use cairn_api::{ApiError, ErrorCode};
@@ -50,6 +51,16 @@ pub(crate) struct Claim {
     secret: SecretKey,
 }
 
+/// An authenticated request to the S3 endpoint.
+#[derive(Debug)]
+pub(crate) struct S3Request {
+    pub(crate) caller: Caller,
+    /// The Region of the credential scope.
+    pub(crate) region: Region,
+    /// What the body must be like.
+    pub(crate) payload: PayloadRule,
+}
+
 /// Why a request was not authenticated.
 #[derive(Debug)]
 pub(crate) enum NotAuthenticated {
@@ -84,7 +95,12 @@ impl Authenticator {
             .parse()
             .map_err(|_| refused(AuthenticationError::ScopeRegion))?;
         let (caller, secret) = self.credentials(&signed, call.received_ms).await?;
-        if service == CalledService::Query(QueryService::Iam) && caller.is_token_holder() {
+        let is_for_others = match service {
+            CalledService::Query(QueryService::Iam) => caller.is_token_holder(),
+            _ => false,
+        };
+        // Services deliver to buckets. They have no business with the API, whose calls belong to accounts.
+        if is_for_others || caller.service_name().is_some() {
             return Err(refused(AuthenticationError::InvalidSessionToken));
         }
         if !self.regions.is_enabled(caller.account, &region) {
@@ -125,11 +141,11 @@ impl Authenticator {
         Ok(claim.caller)
     }
 
-    /// Verifies a request of S3's, whose body plays no part.
-    pub(crate) async fn verify_bodyless(
+    /// Verifies a request of S3's but for its body, which is checked while it is read.
+    pub(crate) async fn verify_s3(
         &self,
         parts: &RequestParts<'_>,
-    ) -> Result<(Caller, Region), NotAuthenticated> {
+    ) -> Result<S3Request, NotAuthenticated> {
         let refused = NotAuthenticated::Refused;
         let signed = parse(parts, &ServiceRules::S3).map_err(refused)?;
         if signed.scope().service != "s3" {
@@ -146,7 +162,11 @@ impl Authenticator {
         }
         signed.verify(&secret, None).map_err(refused)?;
         self.note_use(&signed, &caller);
-        Ok((caller, region))
+        Ok(S3Request {
+            payload: signed.payload_rule(&secret),
+            caller,
+            region,
+        })
     }
 
     /// For GetAccessKeyLastUsed, which tells of long-term keys.
@@ -245,7 +265,8 @@ impl Authenticator {
             return refused(AuthenticationError::ExpiredSessionToken);
         }
         let gone = || NotAuthenticated::Refused(AuthenticationError::UnknownAccessKey);
-        let account = session.principal.account().ok_or_else(gone)?;
+        let source = session.source.as_ref().map(|source| source.account);
+        let account = session.principal.account().or(source).ok_or_else(gone)?;
         let (facts, principal) = self
             .holder(&session.principal, account)
             .await?

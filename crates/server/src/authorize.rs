@@ -29,12 +29,19 @@ pub(crate) struct Question<'a> {
     pub(crate) action: &'a str,
     pub(crate) resource: &'a str,
     pub(crate) resource_account: AccountId,
-    /// The role's trust policy, in the place of a resource policy.
-    pub(crate) trust_policy: Option<&'a str>,
+    /// The policy that the resource has: a role's trust policy, a bucket's policy.
+    pub(crate) resource_policy: Option<ResourcePolicy<'a>>,
     /// Condition keys beyond those of every call.
     pub(crate) keys: &'a ContextKeys,
     /// True if the resource's account need not agree by a policy of its own.
     pub(crate) resource_agrees: bool,
+}
+
+/// The policy of a resource, as it is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResourcePolicy<'a> {
+    pub(crate) kind: PolicyKind,
+    pub(crate) document: &'a str,
 }
 
 /// Answers questions for callers.
@@ -276,6 +283,15 @@ impl Grants {
         if let Some(facts) = &caller.session {
             keys.set_tags("aws:PrincipalTag", borrowed(&facts.tags));
         }
+        // Who a service acts for (SEC-210, SEC-211): no request can say so of itself.
+        if let Some(source) = caller
+            .session
+            .as_ref()
+            .and_then(|facts| facts.source.as_ref())
+        {
+            keys.set("aws:SourceArn", &source.arn);
+            keys.set("aws:SourceAccount", source.account.as_str());
+        }
         Self {
             principal: caller.principal.clone(),
             held,
@@ -298,16 +314,16 @@ impl Grants {
             principal: &self.principal,
             keys: &keys,
         };
-        let trust = question
-            .trust_policy
-            .map(|document| PolicyDocument::parse(document, PolicyKind::Trust).ok());
+        let of_resource = question
+            .resource_policy
+            .map(|policy| PolicyDocument::parse(policy.document, policy.kind).ok());
         let unreadable = self.held.unreadable
-            || matches!(trust, Some(None))
+            || matches!(of_resource, Some(None))
             || self
                 .session
                 .as_ref()
                 .is_some_and(|session| session.unreadable);
-        let trust = trust.flatten();
+        let of_resource = of_resource.flatten();
         let identity: Vec<&PolicyDocument> =
             self.held.identity.iter().map(Held::document).collect();
         let session: Option<Vec<&PolicyDocument>> = self
@@ -319,7 +335,7 @@ impl Grants {
             identity: &identity,
             boundary: self.held.boundary.as_ref().map(Held::document),
             session: session.as_deref(),
-            resource: trust.as_ref(),
+            resource: of_resource.as_ref(),
             same_account: own_account || question.resource_agrees,
         };
         let mut decision = evaluate(&request, &sets);
@@ -356,7 +372,13 @@ impl Grants {
             action: &target.action,
             resource: &target.resource,
             resource_account: target.resource_account,
-            trust_policy: target.trust_policy.as_deref(),
+            resource_policy: target
+                .trust_policy
+                .as_deref()
+                .map(|document| ResourcePolicy {
+                    kind: PolicyKind::Trust,
+                    document,
+                }),
             keys: &keys,
             resource_agrees: false,
         })

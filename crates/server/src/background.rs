@@ -6,15 +6,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cairn_bucket::Due;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::bucket_gate::{BucketGate, LAKE_BUCKET};
 use crate::error::StartError;
 use crate::pipeline::Server;
 use crate::sabotage;
 
 /// How often the last uses of access keys are written down.
 const KEY_USES_INTERVAL: Duration = Duration::from_mins(1);
+/// How often files are looked for that a crash has left among the bodies of objects.
+const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
 /// How often the sealed segments of the event log are read and compared with their checksums (R6).
 const SCRUB_INTERVAL: Duration = Duration::from_hours(24);
 
@@ -37,10 +41,13 @@ impl Background {
         };
         for (name, task) in [
             ("lake", lake(server, stopped.clone())),
+            ("trails", trails(server, stopped.clone())),
             ("outbox", outbox(server, stopped.clone())),
             ("waiting room", waiting_room(server, stopped.clone())),
             ("key uses", key_uses(server, stopped.clone())),
-            ("scrub", scrub(server, stopped)),
+            ("scrub", scrub(server, stopped.clone())),
+            ("access logs", access_logs(server, stopped.clone())),
+            ("buckets", buckets(server, stopped)),
         ] {
             background.loops.spawn(async move { (name, task.await) });
         }
@@ -87,6 +94,11 @@ fn lake(server: &Arc<Server>, mut stop: watch::Receiver<bool>) -> Loop {
     })
 }
 
+fn trails(server: &Arc<Server>, stop: watch::Receiver<bool>) -> Loop {
+    let trails = Arc::clone(&server.trails);
+    Box::pin(async move { trails.run(stop).await.map_err(|error| error.to_string()) })
+}
+
 fn outbox(server: &Arc<Server>, stop: watch::Receiver<bool>) -> Loop {
     let outbox = Arc::clone(&server.outbox);
     Box::pin(async move {
@@ -131,6 +143,46 @@ fn scrub(server: &Arc<Server>, mut stop: watch::Receiver<bool>) -> Loop {
             }
         }
         Ok(())
+    })
+}
+
+fn buckets(server: &Arc<Server>, mut stop: watch::Receiver<bool>) -> Loop {
+    let server = Arc::clone(server);
+    Box::pin(async move {
+        while pause(&server, SWEEP_INTERVAL, &mut stop).await {
+            match server.buckets.sweep().await {
+                Ok(0) => {}
+                Ok(files) => tracing::info!(files, "swept bodies that no object has"),
+                Err(error) => tracing::warn!(error = %error, "bodies could not be swept"),
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Delivers what is full at once, and everything after each interval and at the end.
+fn access_logs(server: &Arc<Server>, mut stop: watch::Receiver<bool>) -> Loop {
+    let gate = BucketGate {
+        server: Arc::clone(server),
+        lake_bucket: LAKE_BUCKET,
+    };
+    Box::pin(async move {
+        let (clock, log) = (&gate.server.clock, &gate.server.access_log);
+        let interval = gate.server.config.access_log_interval;
+        let mut next = clock.sleep(interval);
+        loop {
+            let due = tokio::select! {
+                () = &mut next => Due::All,
+                () = log.full() => Due::Full,
+                _ = stop.wait_for(|stop| *stop) => Due::Last,
+            };
+            log.flush(&gate, due).await;
+            match due {
+                Due::Full => {}
+                Due::All => next = clock.sleep(interval),
+                Due::Last => return Ok(()),
+            }
+        }
     })
 }
 

@@ -3,46 +3,52 @@
 //! principals of other accounts are refused whatever their policies say. Who reads the audit trail is
 //! audit evidence itself: every authenticated request is an event before its answer leaves.
 
+mod access_line;
 mod evidence;
+mod handler;
+mod log_delivery;
+mod selection;
+
+pub(crate) use handler::BucketHandler;
+pub(crate) use selection::{LakeAlone, SelectsData};
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use cairn_access::policy::ContextKeys;
+use cairn_access::policy::{ContextKeys, PolicyKind, bucket_policy};
 use cairn_access::sigv4::AuthenticationErrorKind;
 use cairn_bucket::{
-    Access, Caller as BucketCaller, Denied, Gatekeeper, Outcome, ReadOnlyEndpoint, RequestHead,
+    Access, Admission, BucketFacts, Caller as BucketCaller, Demand, Denied, Gatekeeper,
+    LogDelivery, Outcome, RequestHead,
 };
 use cairn_eventlog::AppendError;
-use cairn_model::{AccountId, Region};
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use tracing::Instrument as _;
+use cairn_model::Region;
 
 use crate::authenticate::{self, NotAuthenticated};
-use crate::authorize::{Grants, Question};
-use crate::http::{ConnectionFacts, Handler, HeadRefusal, ResponseBody, check_head};
+use crate::authorize::{Grants, Question, ResourcePolicy};
 use crate::metrics::CallLabels;
 use crate::pipeline::{Call, Server, recording};
 use crate::query_protocol::Caller;
 
 /// The service, as metrics and credential scopes name it.
 const SERVICE: &str = "s3";
-/// Random bytes of an extended request ID.
-const EXTENDED_ID_BYTES: usize = 32;
+
+/// The bucket of the lake's objects.
+pub(crate) const LAKE_BUCKET: &str = "cairn-lake";
+
+/// What the owner's root may do whatever a bucket's policy says, so that nobody is locked out for ever.
+const POLICY_ACTIONS: [&str; 3] = [
+    "s3:GetBucketPolicy",
+    "s3:PutBucketPolicy",
+    "s3:DeleteBucketPolicy",
+];
 
 /// Authenticates, authorizes and records requests to the S3 endpoint.
 #[derive(Debug)]
 pub(crate) struct BucketGate {
     pub(crate) server: Arc<Server>,
-    /// The account that the bucket belongs to.
-    pub(crate) owner: AccountId,
-    pub(crate) region: Region,
-    pub(crate) bucket: &'static str,
+    /// The bucket of the lake's objects.
+    pub(crate) lake_bucket: &'static str,
 }
 
 /// A request as it came in, before anyone believes who sent it.
@@ -53,38 +59,27 @@ struct Arrival {
     extended_id: String,
 }
 
-/// By which a client and we speak of one request.
-#[derive(Clone, Debug)]
-struct RequestIds {
-    /// S3's own form: sixteen capitals and digits.
-    request: String,
-    /// What S3 sends as `x-amz-id-2`.
-    extended: String,
-}
-
 /// An authenticated request.
 #[derive(Debug)]
 struct Visitor {
     arrival: Arc<Arrival>,
     caller: Caller,
+    /// The Region of the credential scope.
+    region: Region,
     grants: Grants,
 }
 
 #[async_trait]
 impl Gatekeeper for BucketGate {
-    async fn authenticate(&self, head: RequestHead<'_>) -> Result<BucketCaller, Denied> {
+    async fn authenticate(&self, head: RequestHead<'_>) -> Result<Admission, Denied> {
         // The handler attaches it to every request; a request from elsewhere is nobody's.
         let arrival: &Arc<Arrival> = head.extensions.get().ok_or_else(access_denied)?;
         let call = &arrival.call;
-        let verified = self
-            .server
-            .authenticator
-            .verify_bodyless(&call.parts())
-            .await;
-        let (caller, region) = verified.map_err(|error| self.not_authenticated(call, &error))?;
+        let verified = self.server.authenticator.verify_s3(&call.parts()).await;
+        let request = verified.map_err(|error| self.not_authenticated(call, &error))?;
+        let (caller, region) = (request.caller, request.region);
         self.server.believe(call);
-        let rate = &self.server.bucket_rate;
-        if !rate.admit(caller.principal.stable_id()) {
+        if !self.server.bucket_rate.admit(rate_key(&caller)) {
             self.server.metrics.not_admitted("rate");
             self.answered(call, "unknown", "SlowDown");
             return Err(Denied {
@@ -99,26 +94,31 @@ impl Gatekeeper for BucketGate {
             .await;
         let grants = grants
             .map_err(|error| self.not_authenticated(call, &NotAuthenticated::Failed(error)))?;
-        Ok(BucketCaller::new(Visitor {
-            arrival: Arc::clone(arrival),
-            caller,
-            grants,
-        }))
+        Ok(Admission {
+            account: caller.principal.account(),
+            region: region.clone(),
+            payload: request.payload,
+            caller: BucketCaller::new(Visitor {
+                arrival: Arc::clone(arrival),
+                caller,
+                region,
+                grants,
+            }),
+        })
     }
 
-    async fn authorize(
-        &self,
-        caller: &BucketCaller,
-        action: &'static str,
-        resource_arn: &str,
-    ) -> Result<(), Denied> {
+    async fn authorize(&self, caller: &BucketCaller, demand: Demand<'_>) -> Result<(), Denied> {
         let visitor: &Visitor = caller.facts().ok_or_else(access_denied)?;
+        let owner = demand.bucket.map(|bucket| bucket.owner);
         let question = Question {
-            action,
-            resource: resource_arn,
-            resource_account: self.owner,
-            trust_policy: None,
-            keys: &condition_keys(&visitor.arrival.call, action),
+            action: demand.action,
+            resource: demand.resource_arn,
+            // What belongs to nobody yet is the caller's to make.
+            resource_account: owner.unwrap_or(visitor.caller.account),
+            resource_policy: demand
+                .bucket
+                .and_then(|bucket| visitor.policy_of(bucket, &demand)),
+            keys: &condition_keys(&visitor.arrival.call, &demand),
             resource_agrees: false,
         };
         visitor.grants.decide(&question).map_err(|message| Denied {
@@ -127,10 +127,25 @@ impl Gatekeeper for BucketGate {
         })
     }
 
+    fn check_policy(&self, bucket: &str, policy: &str) -> Result<(), Denied> {
+        let refused = bucket_policy(bucket, policy).err();
+        refused.map_or(Ok(()), |error| {
+            Err(Denied {
+                code: "MalformedPolicy",
+                message: error.to_string(),
+            })
+        })
+    }
+
+    fn lets_logs_in(&self, delivery: &LogDelivery<'_>) -> bool {
+        log_delivery::lets_in(delivery, self.server.clock.now_ms())
+    }
+
     async fn witness(
         &self,
         caller: &BucketCaller,
         access: Option<&Access>,
+        bucket: Option<&BucketFacts>,
         outcome: &Outcome,
     ) -> Result<(), Denied> {
         let visitor: &Visitor = caller.facts().ok_or_else(access_denied)?;
@@ -146,8 +161,18 @@ impl Gatekeeper for BucketGate {
             self.answered(call, "unknown", code);
             return Ok(());
         };
-        let events = self.events(visitor, access, outcome);
-        let recorded = recording::append(&self.server, events).await;
+        let happened = evidence::Visit {
+            visitor,
+            access,
+            bucket,
+            outcome,
+        };
+        let recorded = match self.events(&happened) {
+            Ok(events) if events.is_empty() => Ok(()),
+            Ok(events) => recording::append(&self.server, events).await,
+            // It cannot happen for records of our own; if it does, the request is refused.
+            Err(_) => Err(AppendError::Closed),
+        };
         match recorded {
             Ok(()) => {
                 self.answered(call, access.operation.name, code);
@@ -161,6 +186,37 @@ impl Gatekeeper for BucketGate {
             }
         }
     }
+}
+
+impl Visitor {
+    /// The policy that decides beside the caller's own. Where a policy locked everyone out, the root of
+    /// the owner's account can still change it.
+    fn policy_of<'a>(
+        &self,
+        bucket: &'a BucketFacts,
+        demand: &Demand<'_>,
+    ) -> Option<ResourcePolicy<'a>> {
+        let principal = &self.caller.principal;
+        let is_owner = principal.is_root() && principal.account() == Some(bucket.owner);
+        if is_owner && POLICY_ACTIONS.contains(&demand.action) {
+            return None;
+        }
+        let document = bucket.policy.as_deref()?;
+        Some(ResourcePolicy {
+            kind: PolicyKind::Resource,
+            document,
+        })
+    }
+}
+
+/// Whose rate a request counts towards. A service has one for each resource that it acts for, so that
+/// busy trails do not slow the others down.
+fn rate_key(caller: &Caller) -> String {
+    let source = caller
+        .session
+        .as_ref()
+        .and_then(|facts| facts.source.as_ref());
+    source.map_or_else(|| caller.principal.stable_id(), |source| source.arn.clone())
 }
 
 impl BucketGate {
@@ -232,17 +288,11 @@ fn not_recorded(error: &AppendError) -> Denied {
     }
 }
 
-/// S3's own condition keys, as far as reads have them. The parameters of a listing mean something in
-/// listings alone: elsewhere the caller could write into them whatever a policy wants to see.
-fn condition_keys(call: &Call, action: &str) -> ContextKeys {
+/// The condition keys of S3: those that the endpoint has read from the request, and how it was signed.
+fn condition_keys(call: &Call, demand: &Demand<'_>) -> ContextKeys {
     let mut keys = ContextKeys::new();
-    let is_of_bucket = !call.path.trim_matches('/').contains('/');
-    if action == "s3:ListBucket" && call.method == "GET" && is_of_bucket {
-        for (name, value) in call.query_parameters() {
-            if let "prefix" | "delimiter" | "max-keys" = name.as_str() {
-                keys.set(&format!("s3:{name}"), value);
-            }
-        }
+    for (name, value) in demand.keys {
+        keys.set(name, value);
     }
     let in_header = call.header("authorization").is_some();
     let kind = if in_header {
@@ -257,20 +307,46 @@ fn condition_keys(call: &Call, action: &str) -> ContextKeys {
 
 /// Codes come from the endpoint's own few and from the protocol library; only so many become labels.
 fn known_code(code: &str) -> &'static str {
-    const CODES: [&str; 13] = [
+    const CODES: [&str; 39] = [
+        "AccessControlListNotSupported",
         "AccessDenied",
+        "BadDigest",
+        "BucketAlreadyExists",
+        "BucketAlreadyOwnedByYou",
+        "BucketNotEmpty",
+        "CrossLocationLoggingProhibited",
+        "EntityTooLarge",
+        "EntityTooSmall",
+        "IncompleteBody",
         "InternalError",
         "InvalidArgument",
         "InvalidBucketName",
+        "InvalidChunkSizeError",
+        "InvalidDigest",
+        "InvalidPart",
+        "InvalidPartOrder",
         "InvalidRange",
         "InvalidRequest",
+        "InvalidTargetBucketForLogging",
         "InvalidURI",
         "KeyTooLongError",
+        "MalformedPolicy",
+        "MalformedTrailerError",
+        "MalformedXML",
         "MethodNotAllowed",
+        "MissingContentLength",
         "NoSuchBucket",
+        "NoSuchBucketPolicy",
         "NoSuchKey",
+        "NoSuchUpload",
+        "NoSuchVersion",
         "NotImplemented",
         "PreconditionFailed",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SignatureDoesNotMatch",
+        "SlowDown",
+        "XAmzContentSHA256Mismatch",
     ];
     CODES
         .into_iter()
@@ -278,160 +354,5 @@ fn known_code(code: &str) -> &'static str {
         .unwrap_or("Other")
 }
 
-/// The S3 endpoint as the listener sees it.
-#[derive(Debug)]
-pub(crate) struct BucketHandler {
-    pub(crate) server: Arc<Server>,
-    pub(crate) endpoint: ReadOnlyEndpoint,
-}
-
-#[async_trait]
-impl Handler for BucketHandler {
-    async fn handle(
-        &self,
-        connection: &ConnectionFacts,
-        request: Request<Incoming>,
-    ) -> Response<ResponseBody> {
-        let (mut head, _) = request.into_parts();
-        let is_http1 = head.version < http::Version::HTTP_2;
-        let server = &self.server;
-        let ids = self.new_ids();
-        if let Err(refusal) = check_head(&head, server.config.http.header_count_max) {
-            return ids.refuse(is_http1, refused_head(refusal));
-        }
-        let Ok(room) = server.bodies.take_head(connection.peer.ip(), &head) else {
-            server.metrics.not_admitted("no-memory");
-            let message = "Too many requests are in progress. Please try again.";
-            return ids.refuse(is_http1, refusal("SlowDown", message));
-        };
-        if let (Some(authority), false) = (
-            head.uri.authority().cloned(),
-            head.headers.contains_key(http::header::HOST),
-        ) && let Ok(host) = authority.as_str().parse()
-        {
-            head.headers.insert(http::header::HOST, host);
-        }
-        head.extensions
-            .insert(self.arrival(connection, &head, ids.clone()));
-        // The bucket is read-only, so no request needs its body.
-        let request = Request::from_parts(head, cairn_bucket::Body::empty());
-        // A task of its own: a client that hangs up must not keep its attempt out of the record.
-        let endpoint = self.endpoint.clone();
-        let work = async move {
-            let answer = endpoint.call(request).await;
-            drop(room);
-            answer
-        };
-        // Whatever is logged on the way stands under the ID that the caller gets.
-        let work = work.instrument(tracing::error_span!("call", request.id = ids.request));
-        let response = match server.calls.spawn(work).await {
-            Ok(Ok(response)) => response.map(|body| self.counted(body)),
-            Ok(Err(error)) => {
-                tracing::error!(
-                    request.id = ids.request,
-                    ?error,
-                    "an s3 answer could not be made"
-                );
-                return ids.refuse(is_http1, internal_error());
-            }
-            Err(_) => {
-                server.metrics.panics.inc();
-                tracing::error!(request.id = ids.request, "a handler panicked");
-                return ids.refuse(is_http1, internal_error());
-            }
-        };
-        ids.marked(response)
-    }
-}
-
-impl RequestIds {
-    /// The answer, with the IDs by which a caller can quote it.
-    fn marked(&self, mut response: Response<ResponseBody>) -> Response<ResponseBody> {
-        let ids = [
-            ("x-amz-request-id", &self.request),
-            ("x-amz-id-2", &self.extended),
-        ];
-        for (name, id) in ids {
-            let value = HeaderValue::from_str(id).expect("a UUID and Base64 are plain text");
-            response.headers_mut().insert(name, value);
-        }
-        response
-    }
-
-    /// The answer, after which the connection is closed.
-    fn refuse(
-        &self,
-        is_http1: bool,
-        mut response: Response<ResponseBody>,
-    ) -> Response<ResponseBody> {
-        if is_http1 {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
-        }
-        self.marked(response)
-    }
-}
-
-fn refused_head(reason: HeadRefusal) -> Response<ResponseBody> {
-    let code = match reason {
-        HeadRefusal::Ambiguous(_) => "InvalidRequest",
-        HeadRefusal::TooManyHeaders => "RequestHeaderSectionTooLarge",
-    };
-    let mut response = refusal(code, reason.message());
-    *response.status_mut() = reason.status();
-    response
-}
-
-fn internal_error() -> Response<ResponseBody> {
-    refusal(
-        "InternalError",
-        "We encountered an internal error. Please try again.",
-    )
-}
-
-fn refusal(code: &'static str, message: &str) -> Response<ResponseBody> {
-    let reason = Denied {
-        code,
-        message: message.to_owned(),
-    };
-    cairn_bucket::refusal(&reason).map(|body| body.map_err(Into::into).boxed_unsync())
-}
-
-impl BucketHandler {
-    fn new_ids(&self) -> RequestIds {
-        let entropy = &self.server.world.entropy;
-        let mut number = [0; 8];
-        entropy.fill(&mut number);
-        let mut random = [0; EXTENDED_ID_BYTES];
-        entropy.fill(&mut random);
-        RequestIds {
-            request: format!("{:016X}", u64::from_be_bytes(number)),
-            extended: STANDARD.encode(random),
-        }
-    }
-
-    fn arrival(
-        &self,
-        connection: &ConnectionFacts,
-        head: &http::request::Parts,
-        ids: RequestIds,
-    ) -> Arc<Arrival> {
-        let server = &self.server;
-        let now = (server.clock.monotonic(), server.clock.now_ms());
-        let proxies = &server.config.http.trusted_proxies;
-        Arc::new(Arrival {
-            call: Call::new(head, connection, proxies, (ids.request, now.0, now.1)),
-            extended_id: ids.extended,
-        })
-    }
-
-    fn counted(&self, body: cairn_bucket::Body) -> ResponseBody {
-        let sent = self.server.metrics.bucket_bytes.clone();
-        let counted = body.map_frame(move |frame| {
-            let bytes = frame.data_ref().map_or(0, bytes::Bytes::len);
-            sent.inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
-            frame
-        });
-        counted.map_err(Into::into).boxed_unsync()
-    }
-}
+#[cfg(test)]
+mod tests;

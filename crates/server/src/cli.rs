@@ -3,6 +3,7 @@
 pub(crate) mod identity;
 pub mod ingest;
 mod serve;
+mod validate_logs;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ enum Command {
     Serve(serve::ServeArguments),
     Ingest(Box<ingest::IngestArguments>),
     Identity(Box<identity::IdentityArguments>),
+    ValidateLogs(Box<validate_logs::ValidateLogsArguments>),
 }
 
 /// Runs the command that the process was started with.
@@ -44,6 +46,12 @@ pub fn run() -> anyhow::Result<ExitCode> {
                 .enable_all()
                 .build()?;
             runtime.block_on(identity::run(*arguments, clock))
+        }
+        Command::ValidateLogs(arguments) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            Ok(runtime.block_on(validate_logs::run(*arguments, clock)))
         }
     }
 }

@@ -335,6 +335,11 @@ impl Preparer {
 }
 
 impl Prepared {
+    /// What selectors see of the event; none if it cannot be read, which does not happen.
+    pub(crate) fn header(&self) -> Option<RoutingHeader<'_>> {
+        RoutingHeader::decode(&self.record.header).ok()
+    }
+
     /// Header and body as the outbox keeps them.
     pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<u8>) {
         (self.record.header.to_vec(), self.record.body.to_vec())

@@ -9,13 +9,15 @@ mod head;
 mod large_answer;
 mod listener;
 mod socket;
+mod streamed_body;
 mod tls;
 
 pub(crate) use answer::Answer;
 pub(crate) use body::{BodyBudget, BodyError, BodyLimits, HeldBody, Room, UnreadBody};
 pub(crate) use form::decoded_pairs;
-pub(crate) use head::{HeadRefusal, check_head, client_host, header_values};
+pub(crate) use head::{BodyLength, HeadRefusal, check_head, client_host, header_values};
 pub(crate) use listener::{Handler, Listener};
+pub(crate) use streamed_body::{RestOfBody, StreamedBody};
 pub(crate) use tls::TlsFacts;
 
 use std::net::SocketAddr;

@@ -18,6 +18,8 @@ pub mod iam;
 mod operations;
 pub mod query_protocol;
 pub mod sts;
+mod trail_delivery;
+mod trail_destinations;
 
 mod doors;
 mod recorded_time;

@@ -1,17 +1,21 @@
 //! From configuration to a running server, and back to nothing: the order in which parts are opened,
 //! watched and closed.
 
+mod listeners;
+mod storage;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cairn_bucket::{ReadOnlyEndpoint, StoredObjects};
+use cairn_bucket::{
+    AccessLog, AccessLogConfig, BucketEndpoint, BucketFacts, Buckets, LakeBucket, StoredObjects,
+};
 use cairn_catalog::Catalog;
-use cairn_catalog::lake::LakeCatalog;
-use cairn_eventlog::{SegmentedLog, SegmentedLogConfig};
-use cairn_lake::{Lake, LakeConfig};
+use cairn_eventlog::SegmentedLog;
+use cairn_lake::Lake;
 use cairn_platform::{Clock, Disk, Entropy};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -20,26 +24,25 @@ use tokio_util::task::TaskTracker;
 use crate::authenticate::Authenticator;
 use crate::authorize::Authorizer;
 use crate::background::Background;
-use crate::bucket_gate::{BucketGate, BucketHandler};
-use crate::config::{Config, EventLogSettings, LakeSettings};
+use crate::bucket_gate::{BucketGate, BucketHandler, LAKE_BUCKET};
+use crate::config::Config;
 use crate::doors::admission::RateLimit;
-use crate::doors::{DEDUPLICATION_READER, Deduplication, Doors, Outbox};
+use crate::doors::{Deduplication, Doors, Outbox};
 use crate::error::StartError;
 use crate::first_start::{self, FirstStart};
-use crate::http::{BodyBudget, Handler, Listener};
+use crate::http::{BodyBudget, Handler};
 use crate::lake_keeper::LakeKeeper;
 use crate::metrics::Metrics;
-use crate::operations::{LookupEvents, Operations};
+use crate::operations::{LookupEvents, Operations, Trails};
 use crate::pipeline::{ConnectionCount, Pipeline, Server};
 use crate::query_protocol::World;
 use crate::sabotage;
+use crate::trail_delivery::LakeAndTrails;
+use crate::trail_destinations::Destinations;
+pub(crate) use listeners::Addresses;
+use listeners::Listeners;
+use storage::{open_buckets, open_lake, open_log, open_trails};
 
-/// The log reader of the lake.
-const LAKE_READER: &str = "lake";
-/// The bucket of the lake's objects.
-const LAKE_BUCKET: &str = "cairn-lake";
-/// Least distance between the largest batch and the size of a segment.
-const SEGMENT_OVERHEAD: u64 = 16 * 1024;
 /// What a part that is ready to stop needs, even when the time for stopping is over.
 const STOP_MOMENT: Duration = Duration::from_millis(250);
 
@@ -69,36 +72,18 @@ impl RunningServer {
     /// Opens everything in order and begins to serve. On return, requests are answered.
     pub async fn start(config: Config, surroundings: Surroundings) -> Result<Self, StartError> {
         // Addresses first: a port in use is the commonest mistake, and nothing is touched by then.
-        let bind = |address| {
-            let clock = Arc::clone(&surroundings.clock);
-            Listener::bind(address, config.http.clone(), config.tls.as_ref(), clock)
-        };
-        let listener = bind(config.listen).await?;
-        let bucket_listener = bind(config.s3_listen).await?;
-        let addresses = (listener.local_address()?, bucket_listener.local_address()?);
-        let is_open = |address: SocketAddr| !address.ip().is_loopback();
-        if config.tls.is_none() && (is_open(addresses.0) || is_open(addresses.1)) {
-            tracing::warn!(
-                "events and answers travel in plain text beyond this machine: no TLS is set up"
-            );
-        }
+        let listeners = Listeners::bind(&config, &surroundings.clock).await?;
+        let addresses = listeners.addresses;
         let parts = Parts::open(config, surroundings, addresses).await?;
         let keys = parts.doors.keys();
-        let (api, s3) = (
-            listener.connection_count(),
-            bucket_listener.connection_count(),
-        );
-        let connections = ConnectionCount(Box::new(move || api() + s3()));
+        let connections = listeners.connection_count();
         let server = Arc::new(parts.server(connections));
         let background = Background::start(&server);
         let (stop_serving, stop) = watch::channel(false);
         let api: Arc<dyn Handler> = Arc::new(Pipeline(Arc::clone(&server)));
         let bucket: Arc<dyn Handler> = Arc::new(bucket_handler(&server)?);
-        let serving = vec![
-            tokio::spawn(listener.serve(api, stop.clone())),
-            tokio::spawn(bucket_listener.serve(bucket, stop)),
-        ];
-        let (address, bucket_address) = addresses;
+        let serving = listeners.serve(api, &bucket, &stop);
+        let (address, bucket_address) = (addresses.api, addresses.bucket);
         tracing::info!(%address, %bucket_address, deduplication.keys = keys, "ready");
         Ok(Self {
             address,
@@ -161,6 +146,7 @@ impl RunningServer {
             .wait("the outbox", drain_outbox(&server.outbox))
             .await;
         deadline.wait("the event log", server.log.close()).await;
+        deadline.wait("the buckets", server.buckets.close()).await;
         let catalog = async {
             if let Err(error) = server.world.catalog.write_key_uses().await {
                 tracing::warn!(error = %error, "the last uses of access keys could not be written");
@@ -246,70 +232,6 @@ fn make_private_folder(path: &Path) -> Result<(), StartError> {
     Ok(())
 }
 
-async fn open_log(
-    config: &Config,
-    disk: Arc<dyn Disk>,
-    clock: &Arc<dyn Clock>,
-) -> Result<Arc<SegmentedLog>, StartError> {
-    let log_config = log_config(&config.data_dir, &config.eventlog);
-    let clock = Arc::clone(clock);
-    // Recovery reads and writes files for as long as it takes; it has a thread to itself.
-    let opened = tokio::task::spawn_blocking(move || sabotage::open_log(log_config, disk, clock));
-    opened
-        .await
-        .map_err(|error| open_error("the event log", &error))?
-        .map_err(|error| open_error("the event log", &error))
-}
-
-fn log_config(data_dir: &Path, settings: &EventLogSettings) -> SegmentedLogConfig {
-    let defaults = SegmentedLogConfig::default();
-    let segment_room = settings.segment_bytes.saturating_sub(SEGMENT_OVERHEAD);
-    let batch_bytes_max = defaults
-        .batch_bytes_max
-        .min(settings.queue_bytes_max)
-        .min(usize::try_from(segment_room).unwrap_or(usize::MAX));
-    SegmentedLogConfig {
-        directory: data_dir.join(first_start::LOG_FOLDER),
-        segment_bytes_max: settings.segment_bytes,
-        preallocate_bytes: settings.preallocate_bytes,
-        frame_bytes_max: defaults.frame_bytes_max.min(batch_bytes_max),
-        batch_bytes_max,
-        record_bytes_max: defaults.record_bytes_max.min(batch_bytes_max),
-        queue_bytes_max: settings.queue_bytes_max,
-        cache_bytes_max: settings.cache_bytes_max,
-        free_bytes_min: settings.free_bytes_min,
-        reserve_bytes: settings.reserve_bytes,
-        expected_readers: vec![LAKE_READER, DEDUPLICATION_READER],
-    }
-}
-
-fn lake_config(data_dir: &Path, settings: &LakeSettings) -> LakeConfig {
-    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    LakeConfig {
-        data_dir: Lake::folder(data_dir),
-        hot_interval_ms: millis(settings.hot_interval),
-        read_bytes_max: settings.read_bytes_max,
-        lag_records_max: settings.lag_events_max,
-        commit_interval_ms: millis(settings.commit_interval),
-        commit_rows_max: settings.commit_rows_max,
-        commit_bytes_max: settings.commit_bytes_max,
-        history_retention_days: settings.history_retention_days,
-        maintenance_interval_ms: millis(settings.maintenance_interval),
-        compaction_file_bytes: settings.compaction_file_bytes,
-        compaction_files_min: settings.compaction_files_min,
-        compaction_files_max: settings.compaction_files_max,
-        snapshot_keep_ms: millis(settings.snapshot_retention),
-        snapshots_max: settings.snapshots_max,
-        orphan_age_ms: millis(settings.orphan_age_min),
-        orphan_interval_ms: millis(settings.orphan_interval),
-        scrub_interval_ms: millis(settings.scrub_interval),
-        scrub_bytes_max: settings.scrub_bytes_max,
-        lookups_max: settings.lookups_max,
-        free_bytes_min: settings.free_bytes_min,
-        ..LakeConfig::default()
-    }
-}
-
 fn first_start_of(config: &Config, listen: SocketAddr, s3_listen: SocketAddr) -> FirstStart {
     FirstStart {
         data_dir: config.data_dir.clone(),
@@ -325,17 +247,23 @@ fn first_start_of(config: &Config, listen: SocketAddr, s3_listen: SocketAddr) ->
 fn bucket_handler(server: &Arc<Server>) -> Result<BucketHandler, StartError> {
     let folder = Lake::folder(&server.config.data_dir);
     let stored = StoredObjects::open(&folder).map_err(|error| open_error("the bucket", &error))?;
-    let region = &server.config.account.default_region;
-    let gate = BucketGate {
-        server: Arc::clone(server),
-        owner: server.config.account.default_id,
-        region: region.clone(),
-        bucket: LAKE_BUCKET,
+    let lake = LakeBucket {
+        facts: BucketFacts {
+            name: LAKE_BUCKET.to_owned(),
+            // The lake's tables hold every account's events, so they belong to the operator.
+            owner: server.config.account.default_id,
+            region: server.config.account.default_region.clone(),
+            policy: None,
+        },
+        stored: Arc::new(stored),
     };
-    let (stored, gate) = (Arc::new(stored), Arc::new(gate));
+    let gate = Arc::new(BucketGate {
+        server: Arc::clone(server),
+        lake_bucket: LAKE_BUCKET,
+    });
     Ok(BucketHandler {
         server: Arc::clone(server),
-        endpoint: ReadOnlyEndpoint::new(LAKE_BUCKET, region.as_str(), stored, gate),
+        endpoint: BucketEndpoint::new(Arc::clone(&server.buckets), lake, gate),
     })
 }
 
@@ -355,8 +283,12 @@ pub(crate) struct Parts {
     metrics: Arc<Metrics>,
     log: Arc<SegmentedLog>,
     lake: Arc<LakeKeeper>,
+    buckets: Arc<Buckets>,
+    trails: Arc<cairn_trails::Trails>,
     doors: Arc<Doors>,
     outbox: Arc<Outbox>,
+    /// What trails deliver to.
+    pub(crate) destinations: Arc<dyn Destinations>,
 }
 
 impl Parts {
@@ -364,15 +296,16 @@ impl Parts {
     pub(crate) async fn open(
         config: Config,
         surroundings: Surroundings,
-        (address, bucket_address): (SocketAddr, SocketAddr),
+        addresses: Addresses,
     ) -> Result<Self, StartError> {
         let Surroundings {
             clock,
             entropy,
             disk,
         } = surroundings;
+        sabotage::arm_stop();
         let world = open_world(&config, &clock, &entropy).await?;
-        let first_start = first_start_of(&config, address, bucket_address);
+        let first_start = first_start_of(&config, addresses.api, addresses.bucket);
         let operator = first_start::ensure(&world, &first_start).await;
         let operator = operator.map_err(|error| open_error("the first account", &error))?;
         if operator != config.account.default_id {
@@ -382,20 +315,17 @@ impl Parts {
             );
         }
         let config = Arc::new(config.of_operator(operator));
-        let log = open_log(&config, disk, &clock).await?;
+        let log = open_log(&config, Arc::clone(&disk), &clock).await?;
         let contract = sabotage::contract(&log);
-        let catalog = Arc::clone(&world.catalog) as Arc<dyn LakeCatalog>;
-        let catalog = sabotage::lake_catalog(catalog);
-        let lake = LakeKeeper::open(
-            lake_config(&config.data_dir, &config.lake),
-            catalog,
-            Arc::clone(&contract),
-            Arc::clone(&clock),
-            Arc::clone(&entropy),
+        let lake = open_lake(&config, &world, &contract).await?;
+        let buckets = open_buckets(&config, &world).await?;
+        let (trails, destinations) = open_trails(
+            &config,
+            &world,
+            (Arc::clone(&contract), disk),
+            (&buckets, addresses.deliveries),
         )
-        .await
-        .map_err(|error| open_error("the lake", &error))?;
-        let lake = Arc::new(lake);
+        .await?;
         let metrics = Arc::new(Metrics::default());
         let memory = Deduplication::new(config.deduplication, Arc::clone(&clock), &*entropy);
         let doors = Arc::new(Doors::new(
@@ -420,8 +350,11 @@ impl Parts {
             metrics,
             log,
             lake,
+            buckets,
             doors,
             outbox,
+            destinations: sabotage::destinations(destinations),
+            trails,
         })
     }
 
@@ -434,24 +367,37 @@ impl Parts {
             metrics,
             log,
             lake,
+            buckets,
             doors,
             outbox,
+            destinations,
+            trails: delivery,
         } = self;
         let lookup_events = LookupEvents::new(
             Arc::clone(&lake),
             config.lookup,
             world.master_key.clone(),
             Arc::clone(&clock),
-            entropy,
+            Arc::clone(&entropy),
         );
         let regions = config.account.regions.clone();
+        let trails = Trails {
+            catalog: Arc::clone(&world.catalog),
+            clock: Arc::clone(&clock),
+            entropy,
+            regions: regions.clone(),
+            destinations,
+        };
         let (ingest, http) = (&config.ingest, &config.http);
         let largest_body = ingest.body_bytes_max.max(http.api_body_bytes_max);
         let largest_request = largest_body + http.header_bytes_max;
         Server {
             authenticator: Arc::new(Authenticator::new(Arc::clone(&world), regions)),
             authorizer: Arc::new(Authorizer::new(Arc::clone(&world.catalog))),
-            operations: Box::new(Operations { lookup_events }),
+            operations: Box::new(Operations {
+                lookup_events,
+                trails,
+            }),
             bodies: BodyBudget::new(
                 config.http.in_flight_bytes_max,
                 largest_request,
@@ -462,6 +408,7 @@ impl Parts {
             api_rate: RateLimit::new(config.api, Arc::clone(&clock)),
             ingest_rate: RateLimit::new(config.ingest.admission, Arc::clone(&clock)),
             bucket_rate: RateLimit::new(config.s3, Arc::clone(&clock)),
+            selects_data: Arc::new(LakeAndTrails::new(LAKE_BUCKET, Arc::clone(&delivery))),
             connections,
             catalog_check: tokio::sync::Mutex::default(),
             calls: TaskTracker::new(),
@@ -474,6 +421,12 @@ impl Parts {
             outbox,
             log,
             lake,
+            access_log: Arc::new(AccessLog::new(
+                Arc::clone(&buckets),
+                AccessLogConfig::default(),
+            )),
+            buckets,
+            trails: delivery,
         }
     }
 }

@@ -1,5 +1,11 @@
 //! What the server counts and measures, in one registry, and how it is written for Prometheus.
 
+mod access_log_gauges;
+mod trail_gauges;
+
+pub(crate) use access_log_gauges::AccessLogGauges;
+pub(crate) use trail_gauges::TrailGauges;
+
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -70,7 +76,10 @@ pub(crate) struct Metrics {
     pub(crate) panics: Counter,
     pub(crate) calls_not_recorded: Counter,
     pub(crate) bucket_bytes: Counter,
+    pub(crate) bucket_received_bytes: Counter,
     gauges: Gauges,
+    pub(crate) trails: TrailGauges,
+    pub(crate) access_log: AccessLogGauges,
     reader_lag: Family<ReaderLabel, Gauge>,
     store_rows: Family<StoreLabel, Gauge>,
     store_position: Family<StoreLabel, Gauge>,
@@ -279,7 +288,10 @@ impl Default for Metrics {
             panics: Counter::default(),
             calls_not_recorded: Counter::default(),
             bucket_bytes: Counter::default(),
+            bucket_received_bytes: Counter::default(),
             gauges: Gauges::default(),
+            trails: TrailGauges::default(),
+            access_log: AccessLogGauges::default(),
             reader_lag: Family::default(),
             store_rows: Family::default(),
             store_position: Family::default(),
@@ -428,6 +440,11 @@ impl Metrics {
             "Bytes of answers that the S3 endpoint has handed to clients",
             self.bucket_bytes.clone(),
         );
+        registry.register(
+            "s3_received_bytes",
+            "Bytes of bodies that clients have sent to the S3 endpoint, as they came over the wire",
+            self.bucket_received_bytes.clone(),
+        );
     }
 
     fn register_gauges(&mut self) {
@@ -439,6 +456,8 @@ impl Metrics {
         let uptime = self.gauges.uptime_seconds.clone();
         self.registry
             .register("uptime_seconds", "Time since the start", uptime);
+        self.trails.register(&mut self.registry);
+        self.access_log.register(&mut self.registry);
         self.register_families();
     }
 

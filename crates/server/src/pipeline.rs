@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cairn_access::sigv4::sha256_hex;
 use cairn_api::{ApiError, ErrorCode, Protocol, Service};
+use cairn_bucket::{AccessLog, Buckets};
 use cairn_eventlog::{AppendError, SegmentedLog};
 use cairn_platform::Clock;
 use http::{Request, Response, StatusCode};
@@ -30,12 +31,13 @@ use tracing::Instrument as _;
 
 use crate::authenticate::{self, Authenticator, CalledService, Claim, NotAuthenticated};
 use crate::authorize::Authorizer;
+use crate::bucket_gate::SelectsData;
 use crate::config::Config;
 use crate::doors::admission::RateLimit;
 use crate::doors::{Doors, Outbox, WaitingRoom};
 use crate::http::{
-    Answer, BodyBudget, BodyError, BodyLimits, ConnectionFacts, Handler, HeadRefusal, HeldBody,
-    ResponseBody, Room, UnreadBody, check_head,
+    Answer, BodyBudget, BodyError, BodyLength, BodyLimits, ConnectionFacts, Handler, HeadRefusal,
+    HeldBody, ResponseBody, Room, UnreadBody, check_head,
 };
 use crate::lake_keeper::LakeKeeper;
 use crate::metrics::{CallLabels, Metrics, signed};
@@ -71,11 +73,17 @@ pub(crate) struct Server {
     pub(crate) waiting_room: Arc<WaitingRoom>,
     pub(crate) log: Arc<SegmentedLog>,
     pub(crate) lake: Arc<LakeKeeper>,
+    pub(crate) buckets: Arc<Buckets>,
+    /// The access logs of these buckets.
+    pub(crate) access_log: Arc<AccessLog>,
     pub(crate) bodies: BodyBudget,
     pub(crate) parsing: Arc<Semaphore>,
     pub(crate) api_rate: RateLimit<String>,
     pub(crate) ingest_rate: RateLimit<String>,
     pub(crate) bucket_rate: RateLimit<String>,
+    pub(crate) trails: Arc<cairn_trails::Trails>,
+    /// Who wants to know of reads and writes of objects.
+    pub(crate) selects_data: Arc<dyn SelectsData>,
     pub(crate) connections: ConnectionCount,
     /// When the catalog was last asked for readiness, and whether it answered. Held while it is asked, so that
     /// many who ask at once are one.
@@ -114,7 +122,11 @@ impl Handler for Pipeline {
             protocol: call::protocol_of(&head),
             request_id: &request_id,
         };
-        if let Err(refusal) = check_head(&head, server.config.http.header_count_max) {
+        if let Err(refusal) = check_head(
+            &head,
+            server.config.http.header_count_max,
+            BodyLength::Declared,
+        ) {
             let answer = origin.refused_head(refusal);
             return answer.and_close().into_response(&request_id, is_http1);
         }
@@ -379,6 +391,12 @@ impl Server {
                 .set_reader_lag(reader, log.end.0.saturating_sub(position.0));
         }
         self.refresh_lake_gauges();
+        self.metrics.access_log.set(&self.access_log);
+        let trails = &self.metrics.trails;
+        trails.set_counts(&self.trails.counts());
+        if let Ok(used) = self.trails.spool_use().await {
+            trails.set_spool(&used, self.clock.now_ms());
+        }
     }
 
     fn refresh_lake_gauges(&self) {

@@ -6,15 +6,37 @@ use std::sync::Arc;
 
 use cairn_catalog::CatalogError;
 use cairn_catalog::lake::LakeCatalog;
+use cairn_catalog::trails::TrailsCatalog;
 use cairn_eventlog::{EventLog, OpenError, SegmentedLog, SegmentedLogConfig};
 use cairn_platform::{Clock, Disk};
+
+use crate::trail_destinations::Destinations;
 
 #[cfg(feature = "sabotage")]
 mod forgetful_log;
 #[cfg(feature = "sabotage")]
 mod loose_catalog;
 #[cfg(feature = "sabotage")]
+mod loose_trails;
+#[cfg(feature = "sabotage")]
 mod poisoning_log;
+#[cfg(feature = "sabotage")]
+mod stop_at;
+#[cfg(feature = "sabotage")]
+mod unasked_destinations;
+
+/// Makes the process end at a point of its own code if that fault is planted: `stop-at:NAME:N` ends it as
+/// `kill -9` does when the point is reached for the N-th time.
+#[cfg(feature = "sabotage")]
+pub(crate) fn arm_stop() {
+    if let Some(wanted) = planted().strip_prefix("stop-at:") {
+        stop_at::arm(wanted);
+    }
+}
+
+/// Makes the process end at a point of its own code if that fault is planted.
+#[cfg(not(feature = "sabotage"))]
+pub(crate) const fn arm_stop() {}
 
 /// Opens the event log, with a fault in it if one is planted there.
 pub(crate) fn open_log(
@@ -60,6 +82,24 @@ pub(crate) fn lake_catalog(catalog: Arc<dyn LakeCatalog>) -> Arc<dyn LakeCatalog
         return Arc::new(loose_catalog::LooseCatalog { catalog });
     }
     catalog
+}
+
+/// Where delivery keeps what it has done, with a fault in it if one is planted there.
+pub(crate) fn trails_catalog(catalog: Arc<dyn TrailsCatalog>) -> Arc<dyn TrailsCatalog> {
+    #[cfg(feature = "sabotage")]
+    if let Some(bug) = loose_trails::Bug::named(&planted()) {
+        return Arc::new(loose_trails::LooseTrails { catalog, bug });
+    }
+    catalog
+}
+
+/// What trails deliver to; taken for granted, whatever it is, if that fault is planted.
+pub(crate) fn destinations(destinations: Arc<dyn Destinations>) -> Arc<dyn Destinations> {
+    #[cfg(feature = "sabotage")]
+    if planted() == "destinations-unasked" {
+        return Arc::new(unasked_destinations::UnaskedDestinations);
+    }
+    destinations
 }
 
 /// Whether the lake's writer stands still, as a reader that has broken down.

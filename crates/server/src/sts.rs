@@ -3,11 +3,13 @@
 
 mod assume_role;
 mod caller_identity;
+mod service_session;
 pub(crate) mod session;
 mod session_token;
 mod table;
 
 pub(crate) use assume_role::targets as assume_role_targets;
+pub use service_session::{ServiceCredentials, ServiceSession, ServiceSource, service_credentials};
 pub use session::{SessionFacts, TokenError, open_token, session_policy_documents};
 pub use table::OPERATIONS;
 

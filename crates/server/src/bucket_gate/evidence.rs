@@ -4,7 +4,8 @@
 //! Nothing selects data events by itself. A refused attempt at the lake is therefore told twice: by the
 //! event that S3 would have, and by a service event in the history of the lake's owner.
 
-use cairn_bucket::{Access, Outcome, Plane};
+use cairn_bucket::{Access, BucketFacts, Outcome, Plane};
+use cairn_model::RecordError;
 use serde_json::{Map, Value, json};
 
 use super::{Arrival, BucketGate, Visitor};
@@ -20,20 +21,54 @@ const SECRET_PARAMETERS: [&str; 3] = [
     "x-amz-security-token",
 ];
 
+/// Headers that S3 records among a request's parameters.
+const RECORDED_HEADERS: [&str; 8] = [
+    "x-amz-acl",
+    "x-amz-copy-source",
+    "x-amz-copy-source-version-id",
+    "x-amz-bypass-governance-retention",
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-bucket-key-enabled",
+    "x-amz-storage-class",
+];
+/// Operations that store data, which is encrypted.
+const STORING: [&str; 5] = [
+    "CompleteMultipartUpload",
+    "CopyObject",
+    "CreateMultipartUpload",
+    "PutObject",
+    "UploadPart",
+];
+
+/// A request and what came of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visit<'a> {
+    pub(super) visitor: &'a Visitor,
+    pub(super) access: &'a Access,
+    /// The bucket that it was about, if there is one.
+    pub(super) bucket: Option<&'a BucketFacts>,
+    pub(super) outcome: &'a Outcome,
+}
+
 impl BucketGate {
-    /// The events of one request.
-    pub(super) fn events(
-        &self,
-        visitor: &Visitor,
-        access: &Access,
-        outcome: &Outcome,
-    ) -> Vec<Prepared> {
+    /// The events of one request; none if nobody wants to know of it.
+    pub(super) fn events(&self, visit: &Visit<'_>) -> Result<Vec<Prepared>, RecordError> {
+        let Visit {
+            visitor,
+            access,
+            bucket,
+            outcome,
+        } = *visit;
         let error = outcome.error.as_ref();
         let operation = access.operation;
+        let is_foreign = bucket.is_some_and(|bucket| bucket.owner != visitor.caller.account);
         let happened = Happened {
             event_source: SOURCE,
             event_name: operation.name,
-            region: self.region.as_str(),
+            region: bucket
+                .map_or(&visitor.region, |bucket| &bucket.region)
+                .as_str(),
             read_only: operation.read_only,
             category: match operation.plane {
                 Plane::Management => "Management",
@@ -41,32 +76,48 @@ impl BucketGate {
             },
             request_parameters: request_parameters(&visitor.arrival, access),
             response_elements: Value::Null,
-            additional_event_data: additional_event_data(&visitor.arrival, outcome),
-            resources: self.resources(access),
+            additional_event_data: self.additional_event_data(visit),
+            resources: resources(access, bucket),
             error: error.map(|(code, message)| (code.as_str(), message.as_str())),
             // SEL-134: the owner of the bucket learns of it, whoever called.
-            also_for: Some(self.owner),
+            also_for: bucket.map(|bucket| bucket.owner),
+            // REC-212: whoever is denied does not learn whose bucket it is.
+            hides_owner: is_foreign && error.is_some_and(|(code, _)| code == "AccessDenied"),
         };
         let server = &self.server;
         let now_ms = server.clock.now_ms();
         let call = &visitor.arrival.call;
-        let events = recording::events(&server.doors, now_ms, call, &visitor.caller, &happened);
-        // Nothing to append counts as not recorded, so the request is refused.
-        let Ok(mut events) = events else {
-            return Vec::new();
-        };
-        if let Some((code, _)) = error.filter(|(code, _)| is_refusal(code)) {
-            events.extend(self.refusal(visitor, access, code));
+        let mut events =
+            recording::events(&server.doors, now_ms, call, &visitor.caller, &happened)?;
+        if operation.plane == Plane::Data {
+            let wanted = |event: &Prepared| {
+                let header = event.header();
+                header.is_none_or(|header| server.selects_data.selects(&header))
+            };
+            events.retain(wanted);
         }
-        events
+        events.extend(self.refusal(visit));
+        Ok(events)
     }
 
-    fn refusal(&self, visitor: &Visitor, access: &Access, code: &str) -> Option<Prepared> {
+    fn is_lake(&self, access: &Access) -> bool {
+        access.bucket.as_deref() == Some(self.lake_bucket)
+    }
+
+    /// What the lake's owner finds in the history of a request that was refused.
+    fn refusal(&self, visit: &Visit<'_>) -> Option<Prepared> {
+        let Visit {
+            visitor, access, ..
+        } = *visit;
+        let (code, _) = visit.outcome.error.as_ref()?;
+        let lake = visit
+            .bucket
+            .filter(|_| self.is_lake(access) && is_refusal(code))?;
         let server = &self.server;
         let call = &visitor.arrival.call;
         let event = ServiceEvent {
-            account: self.owner,
-            region: self.region.as_str(),
+            account: lake.owner,
+            region: lake.region.as_str(),
             completed_ms: server.clock.now_ms(),
             event_source: OWN_SOURCE,
             event_name: "LakeAccessRefused",
@@ -82,35 +133,67 @@ impl BucketGate {
             }),
         };
         let json = event.to_json(&server.doors.new_id());
-        let prepared = server.doors.prepare_own(self.owner, &json);
+        let prepared = server.doors.prepare_own(lake.owner, &json);
         prepared
             .inspect_err(|error| tracing::error!(error = %error, "an own event is not valid"))
             .ok()
     }
 
-    fn resources(&self, access: &Access) -> Vec<RecordedResource> {
-        let Some(bucket) = &access.bucket else {
-            return Vec::new();
-        };
-        let mut resources = Vec::new();
-        if access.operation.plane == Plane::Data {
-            let arn = match &access.key {
-                Some(key) => RecordedArn::Exact(format!("arn:aws:s3:::{bucket}/{key}")),
-                None => RecordedArn::Prefix(format!("arn:aws:s3:::{bucket}/")),
-            };
-            resources.push(RecordedResource {
-                account: None,
-                resource_type: "AWS::S3::Object".into(),
-                arn,
-            });
+    // `bytesTransferredOut` is what the answer announces: the event is durable before the first byte.
+    fn additional_event_data(&self, visit: &Visit<'_>) -> Value {
+        let (arrival, outcome) = (&visit.visitor.arrival, visit.outcome);
+        let mut data = Map::new();
+        data.insert("SignatureVersion".into(), "SigV4".into());
+        if let Some(tls) = arrival.call.tls {
+            data.insert("CipherSuite".into(), tls.cipher_suite.into());
         }
-        resources.push(RecordedResource {
-            account: (bucket == self.bucket).then_some(self.owner),
-            resource_type: "AWS::S3::Bucket".into(),
-            arn: RecordedArn::Exact(format!("arn:aws:s3:::{bucket}")),
-        });
-        resources
+        data.insert("bytesTransferredIn".into(), outcome.received_bytes.into());
+        let stores = STORING.contains(&visit.access.operation.name);
+        if stores && outcome.error.is_none() && !self.is_lake(visit.access) {
+            data.insert("SSEApplied".into(), encryption(arrival).into());
+        }
+        let method = match arrival.call.header("authorization") {
+            Some(_) => "AuthHeader",
+            None => "QueryString",
+        };
+        data.insert("AuthenticationMethod".into(), method.into());
+        data.insert("x-amz-id-2".into(), arrival.extended_id.clone().into());
+        data.insert("bytesTransferredOut".into(), outcome.body_bytes.into());
+        Value::Object(data)
     }
+}
+
+/// How S3 names the encryption of what was stored. Every object is encrypted, asked for or not.
+fn encryption(arrival: &Arrival) -> &'static str {
+    match arrival.call.header("x-amz-server-side-encryption") {
+        None => "Default_SSE_S3",
+        Some(kind) if kind.starts_with("aws:kms") => "SSE_KMS",
+        Some(_) => "SSE_S3",
+    }
+}
+
+fn resources(access: &Access, facts: Option<&BucketFacts>) -> Vec<RecordedResource> {
+    let Some(bucket) = &access.bucket else {
+        return Vec::new();
+    };
+    let mut resources = Vec::new();
+    if access.operation.plane == Plane::Data {
+        let arn = match &access.key {
+            Some(key) => RecordedArn::Exact(format!("arn:aws:s3:::{bucket}/{key}")),
+            None => RecordedArn::Prefix(format!("arn:aws:s3:::{bucket}/")),
+        };
+        resources.push(RecordedResource {
+            account: None,
+            resource_type: "AWS::S3::Object".into(),
+            arn,
+        });
+    }
+    resources.push(RecordedResource {
+        account: facts.map(|facts| facts.owner),
+        resource_type: "AWS::S3::Bucket".into(),
+        arn: RecordedArn::Exact(format!("arn:aws:s3:::{bucket}")),
+    });
+    resources
 }
 
 /// True if the caller wanted what it may not have, or would have changed the lake.
@@ -118,7 +201,8 @@ fn is_refusal(code: &str) -> bool {
     matches!(code, "AccessDenied" | "MethodNotAllowed")
 }
 
-/// The query as it came, bucket, key and host, as S3 writes them.
+/// The query as it came (the name of a bucket's setting stands there), bucket, key, host and some headers,
+/// as S3 writes them.
 fn request_parameters(arrival: &Arrival, access: &Access) -> Value {
     let mut parameters = Map::new();
     for (name, value) in arrival.call.query_parameters() {
@@ -136,23 +220,10 @@ fn request_parameters(arrival: &Arrival, access: &Access) -> Value {
     if let Some(key) = &access.key {
         parameters.insert("key".into(), key.clone().into());
     }
-    Value::Object(parameters)
-}
-
-// `bytesTransferredOut` is what the answer announces: the event is durable before the first byte.
-fn additional_event_data(arrival: &Arrival, outcome: &Outcome) -> Value {
-    let mut data = Map::new();
-    data.insert("SignatureVersion".into(), "SigV4".into());
-    if let Some(tls) = arrival.call.tls {
-        data.insert("CipherSuite".into(), tls.cipher_suite.into());
+    for name in RECORDED_HEADERS {
+        if let Some(value) = arrival.call.header(name) {
+            parameters.insert(name.into(), value.into());
+        }
     }
-    data.insert("bytesTransferredIn".into(), 0.into());
-    let method = match arrival.call.header("authorization") {
-        Some(_) => "AuthHeader",
-        None => "QueryString",
-    };
-    data.insert("AuthenticationMethod".into(), method.into());
-    data.insert("x-amz-id-2".into(), arrival.extended_id.clone().into());
-    data.insert("bytesTransferredOut".into(), outcome.body_bytes.into());
-    Value::Object(data)
+    Value::Object(parameters)
 }

@@ -6,5 +6,5 @@ mod profile;
 mod signed_http;
 
 pub use profile::ProfileArguments;
-pub(crate) use profile::{CalledService, ClientProfile};
+pub(crate) use profile::{CalledService, ClientProfile, credentials_of_section};
 pub(crate) use signed_http::{Answer, SignedHttp};

@@ -11,7 +11,12 @@ use cairn_access::SecretKey;
 pub struct ProfileArguments {
     /// Address of the server, for example http://127.0.0.1:4510; otherwise from `AWS_ENDPOINT_URL` or the
     /// profile.
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(
+        long,
+        visible_alias = "endpoint-url",
+        value_name = "URL",
+        global = true
+    )]
     pub endpoint: Option<String>,
     /// Region that requests are signed for.
     #[arg(long, env = "AWS_REGION", value_name = "REGION", global = true)]
@@ -31,6 +36,12 @@ struct AwsEnvironment {
     endpoint_everywhere: Option<String>,
     #[arg(long, hide = true, env = "AWS_ENDPOINT_URL_IAM")]
     endpoint_iam: Option<String>,
+    #[arg(long, hide = true, env = "AWS_ENDPOINT_URL_CLOUDTRAIL")]
+    endpoint_cloudtrail: Option<String>,
+    #[arg(long, hide = true, env = "AWS_ENDPOINT_URL_S3")]
+    endpoint_s3: Option<String>,
+    #[arg(long, hide = true, env = "AWS_ENDPOINT_URL_ORGANIZATIONS")]
+    endpoint_organizations: Option<String>,
     #[arg(long, hide = true, env = "AWS_PROFILE")]
     profile_everywhere: Option<String>,
     #[arg(long, hide = true, env = "AWS_ENDPOINT_URL_CLOUDTRAIL_DATA")]
@@ -74,13 +85,33 @@ pub(crate) struct ClientProfile {
     pub(crate) session_token: Option<String>,
     /// Certificates that are trusted beside the system's: `AWS_CA_BUNDLE`, or `ca_bundle` of the profile.
     pub(crate) ca_bundle: Option<PathBuf>,
+    /// False if nobody said where the service is, and `endpoint` is a guess.
+    pub(crate) is_endpoint_given: bool,
+    /// `addressing_style` of the profile's `s3` settings.
+    pub(crate) addressing_style: Option<String>,
 }
 
 /// The service that a command calls: AWS has a variable for the address of each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CalledService {
+    CloudTrail,
     CloudTrailData,
     Iam,
+    Organizations,
+    S3,
+}
+
+impl CalledService {
+    /// What the service is called in a `services` section of the configuration file.
+    fn section_name(self) -> &'static str {
+        match self {
+            Self::CloudTrail => "cloudtrail",
+            Self::CloudTrailData => "cloudtrail_data",
+            Self::Iam => "iam",
+            Self::Organizations => "organizations",
+            Self::S3 => "s3",
+        }
+    }
 }
 
 /// What is missing or unusable in the caller's settings.
@@ -107,6 +138,7 @@ pub(crate) enum ProfileError {
 
 /// The address of a server that runs with its defaults on this machine.
 const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:4510";
+const DEFAULT_S3_ENDPOINT: &str = "http://127.0.0.1:4511";
 const DEFAULT_REGION: &str = "us-east-1";
 
 impl ClientProfile {
@@ -128,9 +160,10 @@ impl ClientProfile {
         let credentials = read_sections(&file(&environment.credentials_file, "credentials"))?;
         let config = read_sections(&file(&environment.config_file, "config"))?;
         let credentials = credentials.get(name);
-        let config = config
+        let sections = config;
+        let config = sections
             .get(&format!("profile {name}"))
-            .or_else(|| config.get(name));
+            .or_else(|| sections.get(name));
         let setting = |name: &str| {
             credentials
                 .and_then(|s| s.get(name))
@@ -141,15 +174,29 @@ impl ClientProfile {
         } else {
             credentials_of(environment, setting)?
         };
-        let of_service = match service {
-            CalledService::CloudTrailData => &environment.endpoint_cloudtrail_data,
-            CalledService::Iam => &environment.endpoint_iam,
+        // The option is the address of the API; buckets and organizations have addresses of their own.
+        let (option, of_service) = match service {
+            CalledService::CloudTrail => (&arguments.endpoint, &environment.endpoint_cloudtrail),
+            CalledService::CloudTrailData => {
+                (&arguments.endpoint, &environment.endpoint_cloudtrail_data)
+            }
+            CalledService::Iam => (&arguments.endpoint, &environment.endpoint_iam),
+            CalledService::Organizations => (&None, &environment.endpoint_organizations),
+            CalledService::S3 => (&None, &environment.endpoint_s3),
         };
-        let endpoint = arguments.endpoint.as_ref().or(of_service.as_ref());
-        let endpoint = endpoint
+        let services = setting("services").and_then(|of| sections.get(&format!("services {of}")));
+        let in_section = format!("{}.endpoint_url", service.section_name());
+        let given = option
+            .as_ref()
+            .or(of_service.as_ref())
             .or(environment.endpoint_everywhere.as_ref())
-            .or_else(|| setting("endpoint_url"))
-            .map_or(DEFAULT_ENDPOINT, String::as_str);
+            .or_else(|| services.and_then(|services| services.get(&in_section)))
+            .or_else(|| setting("endpoint_url"));
+        let default = match service {
+            CalledService::S3 => DEFAULT_S3_ENDPOINT,
+            _ => DEFAULT_ENDPOINT,
+        };
+        let endpoint = given.map_or(default, String::as_str);
         let region = arguments
             .region
             .as_ref()
@@ -160,6 +207,8 @@ impl ClientProfile {
         Ok(Self {
             ca_bundle: ca_bundle.or_else(|| setting("ca_bundle").map(PathBuf::from)),
             endpoint: endpoint.trim_end_matches('/').to_owned(),
+            is_endpoint_given: given.is_some(),
+            addressing_style: setting("s3.addressing_style").cloned(),
             region: region.to_owned(),
             access_key_id,
             secret,
@@ -168,8 +217,18 @@ impl ClientProfile {
     }
 }
 
+/// The credentials in one section of a file in AWS's form.
+pub(crate) fn credentials_of_section(
+    file: &Path,
+    section: &str,
+) -> Result<Credentials, ProfileError> {
+    let sections = read_sections(file)?;
+    let section = sections.get(section);
+    credentials_in_files(|name| section.and_then(|section| section.get(name)))
+}
+
 /// Key ID, secret and, for temporary ones, the token.
-type Credentials = (String, SecretKey, Option<String>);
+pub(crate) type Credentials = (String, SecretKey, Option<String>);
 
 fn credentials_of<'a>(
     environment: &AwsEnvironment,
@@ -207,7 +266,8 @@ fn credentials_in_files<'a>(
 
 type Sections = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Reads AWS's file form. A file that does not exist is an empty one.
+/// Reads AWS's file form. A file that does not exist is an empty one. Indented settings are named after the one
+/// that they belong to: `s3.addressing_style`.
 fn read_sections(file: &Path) -> Result<Sections, ProfileError> {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
@@ -221,10 +281,18 @@ fn read_sections(file: &Path) -> Result<Sections, ProfileError> {
     };
     let mut sections = Sections::new();
     let mut current = String::new();
+    let mut parent = String::new();
     for (index, line) in text.lines().enumerate() {
         let trimmed = line.trim();
-        // An indented line continues a nested setting such as `s3 =`, which no command here reads.
-        if trimmed.is_empty() || trimmed.starts_with(['#', ';']) || line.starts_with([' ', '\t']) {
+        if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+            continue;
+        }
+        if line.starts_with([' ', '\t']) {
+            if let Some((name, value)) = trimmed.split_once('=') {
+                let section = sections.entry(current.clone()).or_default();
+                let name = format!("{parent}.{}", name.trim());
+                section.insert(name, value.trim().to_owned());
+            }
             continue;
         }
         if let Some(name) = trimmed
@@ -234,7 +302,8 @@ fn read_sections(file: &Path) -> Result<Sections, ProfileError> {
             current = name.split_whitespace().collect::<Vec<_>>().join(" ");
         } else if let Some((name, value)) = trimmed.split_once('=') {
             let section = sections.entry(current.clone()).or_default();
-            section.insert(name.trim().to_owned(), value.trim().to_owned());
+            name.trim().clone_into(&mut parent);
+            section.insert(parent.clone(), value.trim().to_owned());
         } else {
             return Err(ProfileError::Malformed {
                 file: file.to_owned(),
@@ -364,6 +433,49 @@ mod tests {
         };
         assert_eq!(resolve(CalledService::CloudTrailData), "http://data");
         assert_eq!(resolve(CalledService::Iam), "http://all");
+    }
+
+    #[test]
+    fn the_files_of_a_first_start_say_where_the_buckets_are() {
+        let folder = folder();
+        let config = "[default]\nendpoint_url = http://api\nservices = cairn\ns3 =\n  \
+                      addressing_style = path\n[services cairn]\ns3 =\n  endpoint_url = http://buckets\n";
+        std::fs::write(folder.path().join("config"), config).expect("a file");
+        let options = |options: &[&str], service| {
+            let file = |name: &str| folder.path().join(name).display().to_string();
+            let (credentials, config) = (file("credentials"), file("config"));
+            let fixed = [
+                "cairn",
+                "--credentials-file",
+                &credentials,
+                "--config-file",
+                &config,
+            ];
+            let command: Command =
+                clap::Parser::try_parse_from(fixed.iter().chain(options)).expect("valid options");
+            ClientProfile::resolve(&command.profile, service).expect("complete")
+        };
+        let buckets = options(&[], CalledService::S3);
+        assert_eq!(buckets.endpoint, "http://buckets");
+        assert_eq!(buckets.addressing_style.as_deref(), Some("path"));
+        assert_eq!(
+            options(&[], CalledService::CloudTrail).endpoint,
+            "http://api"
+        );
+        let elsewhere = ["--endpoint-url", "http://other"];
+        assert_eq!(
+            options(&elsewhere, CalledService::CloudTrail).endpoint,
+            "http://other"
+        );
+        assert_eq!(
+            options(&elsewhere, CalledService::S3).endpoint,
+            "http://buckets"
+        );
+        let everywhere = ["--endpoint-everywhere", "http://every"];
+        assert_eq!(
+            options(&everywhere, CalledService::S3).endpoint,
+            "http://every"
+        );
     }
 
     #[test]

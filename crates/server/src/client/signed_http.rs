@@ -137,26 +137,39 @@ impl SignedHttp {
         path: &str,
         body: Bytes,
     ) -> Result<Answer, CallError> {
-        self.post(service, path, "application/json", body).await
+        self.post(service, path, ("application/json", None), body)
+            .await
+    }
+
+    /// Calls an operation of a service that speaks AWS JSON 1.1.
+    pub(crate) async fn call(
+        &self,
+        service: &str,
+        target: &str,
+        body: Bytes,
+    ) -> Result<Answer, CallError> {
+        let form = ("application/x-amz-json-1.1", Some(target));
+        self.post(service, "/", form, body).await
     }
 
     /// Posts a form to `/`, signed for `service`.
     pub(crate) async fn post_form(&self, service: &str, body: Bytes) -> Result<Answer, CallError> {
         let content_type = "application/x-www-form-urlencoded; charset=utf-8";
-        self.post(service, "/", content_type, body).await
+        self.post(service, "/", (content_type, None), body).await
     }
 
     async fn post(
         &self,
         service: &str,
         path: &str,
-        content_type: &str,
+        (content_type, target): (&str, Option<&str>),
         body: Bytes,
     ) -> Result<Answer, CallError> {
-        let headers = vec![
+        let mut headers = vec![
             ("host".to_owned(), self.host.clone()),
             ("content-type".to_owned(), content_type.to_owned()),
         ];
+        headers.extend(target.map(|target| ("x-amz-target".to_owned(), target.to_owned())));
         let signed = sigv4::sign(
             &SigningRequest {
                 request: RequestParts {
@@ -185,6 +198,9 @@ impl SignedHttp {
             .post(format!("{}{path}", self.profile.endpoint))
             .header("content-type", content_type)
             .body(body);
+        if let Some(target) = target {
+            request = request.header("x-amz-target", target);
+        }
         for (name, value) in signed {
             request = request.header(name, value);
         }

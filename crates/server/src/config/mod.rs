@@ -2,6 +2,7 @@
 //! key checked against one table, then resolved into one plain struct per part of the program.
 //! Nothing else in Cairn reads a file of settings or an environment variable of its own.
 
+mod endpoints;
 mod layers;
 mod reference;
 mod regions;
@@ -13,8 +14,9 @@ pub use layers::{ConfigError, Layers};
 pub use reference::reference_page;
 pub use regions::RegionRules;
 pub use resolved::{
-    AccountConfig, AdmissionConfig, Config, DeduplicationConfig, EventLogSettings, HttpConfig,
-    IngestConfig, LakeSettings, LogConfig, LogFormat, LookupConfig, TlsConfig, TrustedProxies,
+    AccountConfig, AdmissionConfig, Config, DeduplicationConfig, EndpointsConfig, EventLogSettings,
+    HttpConfig, IngestConfig, LakeSettings, LogConfig, LogFormat, LookupConfig, S3EndpointSettings,
+    TlsConfig, TrailsSettings, TrustedProxies,
 };
 pub use settings::{Kind, SETTINGS, Setting};
 pub(crate) use settings::{QUEUE_BYTES_MIN, SEGMENT_BYTES_MIN};

@@ -31,6 +31,14 @@ impl RegionRules {
             .contains(region)
     }
 
+    /// The Regions that are enabled for `account`, in order.
+    pub fn of_account(&self, account: AccountId) -> impl Iterator<Item = &Region> {
+        self.exceptions
+            .get(&account)
+            .unwrap_or(&self.every_account)
+            .iter()
+    }
+
     /// The Regions of accounts without an exception, in order.
     pub fn of_every_account(&self) -> impl Iterator<Item = &Region> {
         self.every_account.iter()

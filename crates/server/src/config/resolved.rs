@@ -8,6 +8,7 @@ use std::time::Duration;
 use cairn_access::SecretKey;
 use cairn_model::{AccountId, Region};
 
+use super::endpoints;
 use super::layers::{ConfigError, Layers};
 use super::regions::RegionRules;
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub api: AdmissionConfig,
     /// Rates of requests to the S3 endpoint.
     pub s3: AdmissionConfig,
+    /// How long lines of access logs are gathered.
+    pub access_log_interval: Duration,
     /// `POST /events`.
     pub ingest: IngestConfig,
     /// Recognition of producers' retries.
@@ -48,6 +51,10 @@ pub struct Config {
     pub eventlog: EventLogSettings,
     /// The lake.
     pub lake: LakeSettings,
+    /// Trails.
+    pub trails: TrailsSettings,
+    /// Services outside.
+    pub endpoints: EndpointsConfig,
 }
 
 /// Accounts and Regions.
@@ -233,6 +240,65 @@ pub struct LakeSettings {
     pub free_bytes_min: u64,
 }
 
+/// Trails.
+#[derive(Clone, Copy, Debug)]
+pub struct TrailsSettings {
+    /// Log files.
+    pub delivery_interval: Duration,
+    /// Digests.
+    pub digest_interval: Duration,
+    /// Size of a log file, uncompressed.
+    pub file_bytes_max: u64,
+    /// Events in memory.
+    pub buffer_bytes_max: usize,
+    /// Events of one cut.
+    pub cut_bytes_max: u64,
+    /// The spool.
+    pub spool_bytes_max: u64,
+    /// The spool of one trail.
+    pub spool_trail_bytes_max: u64,
+    /// How long a file is tried.
+    pub retry_period: Duration,
+    /// Pause between attempts.
+    pub retry_pause_max: Duration,
+    /// Files sent at once.
+    pub puts_max: usize,
+    /// Files of one trail sent at once.
+    pub puts_trail_max: usize,
+    /// Bytes of files sent at once.
+    pub puts_bytes_max: usize,
+    /// Life of a signing key.
+    pub key_period: Duration,
+    /// Time to put one file.
+    pub put_timeout: Duration,
+}
+
+/// Services outside.
+#[derive(Clone, Debug, Default)]
+pub struct EndpointsConfig {
+    /// S3 endpoints, in the order in which they are asked whether a bucket is theirs.
+    pub s3: Vec<S3EndpointSettings>,
+    /// Their credentials.
+    pub credentials_file: Option<PathBuf>,
+    /// Further certificates to trust.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// One S3 endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3EndpointSettings {
+    /// The section of its credentials.
+    pub name: String,
+    /// Its address.
+    pub url: String,
+    /// The Region that requests are signed for.
+    pub region: String,
+    /// Whether buckets stand in the path.
+    pub path_style: bool,
+    /// The names of its buckets.
+    pub patterns: Vec<String>,
+}
+
 /// Networks of believed proxies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<(IpAddr, u32)>);
@@ -299,6 +365,7 @@ impl Config {
             },
             api: admission(layers, "api"),
             s3: admission(layers, "s3"),
+            access_log_interval: layers.duration("s3", "access_log_interval"),
             ingest: resolve_ingest(layers)?,
             deduplication: DeduplicationConfig {
                 window: layers.duration("deduplication", "window"),
@@ -317,6 +384,8 @@ impl Config {
                 reserve_bytes: layers.size("eventlog", "reserve_bytes"),
             },
             lake: resolve_lake(layers),
+            trails: resolve_trails(layers),
+            endpoints: endpoints::resolve(layers)?,
             account,
         })
     }
@@ -446,6 +515,25 @@ fn resolve_ingest(layers: &Layers) -> Result<IngestConfig, ConfigError> {
         parallel_batches_max: layers.count("ingest", "parallel_batches_max"),
         producer_accounts,
     })
+}
+
+fn resolve_trails(layers: &Layers) -> TrailsSettings {
+    TrailsSettings {
+        delivery_interval: layers.duration("trails", "delivery_interval"),
+        digest_interval: layers.duration("trails", "digest_interval"),
+        file_bytes_max: layers.size("trails", "file_bytes_max"),
+        buffer_bytes_max: layers.bytes("trails", "buffer_bytes_max"),
+        cut_bytes_max: layers.size("trails", "cut_bytes_max"),
+        spool_bytes_max: layers.size("trails", "spool_bytes_max"),
+        spool_trail_bytes_max: layers.size("trails", "spool_trail_bytes_max"),
+        retry_period: layers.duration("trails", "retry_period"),
+        retry_pause_max: layers.duration("trails", "retry_pause_max"),
+        puts_max: layers.count("trails", "puts_max"),
+        puts_trail_max: layers.count("trails", "puts_trail_max"),
+        puts_bytes_max: layers.bytes("trails", "puts_bytes_max"),
+        key_period: layers.duration("trails", "key_period"),
+        put_timeout: layers.duration("trails", "put_timeout"),
+    }
 }
 
 fn resolve_lake(layers: &Layers) -> LakeSettings {

@@ -46,6 +46,8 @@ pub(crate) struct CallRecord<'a> {
     pub(crate) tls: Option<TlsFacts>,
     /// The host that the client asked for.
     pub(crate) client_host: Option<&'a str>,
+    /// True if the caller's own copy must not say whose the resources are (REC-212).
+    pub(crate) hides_owner: bool,
 }
 
 /// An entry of `resources` (REC-034).
@@ -115,10 +117,10 @@ impl CallRecord<'_> {
         put("eventID", ids.event_id.into());
         put("readOnly", self.read_only.into());
         if !self.resources.is_empty() {
-            let resources = self
-                .resources
-                .iter()
-                .map(RecordedResource::to_json)
+            let hides_owner = self.hides_owner && is_own;
+            let resources = self.resources.iter();
+            let resources = resources
+                .map(|resource| resource.to_json(hides_owner))
                 .collect();
             put("resources", Value::Array(resources));
         }
@@ -135,10 +137,13 @@ impl CallRecord<'_> {
         oversize::fit(record)
     }
 
-    // The records of S3 have the agent in brackets, those of other services as it came (SEC-016).
+    // The records of S3 have the agent in brackets, those of other services as it came (SEC-016). The name of
+    // a service that calls stands as it is.
     fn agent_as_recorded(&self, agent: &str) -> String {
         match self.event_source {
-            "s3.amazonaws.com" => format!("[{}]", cut(agent, TEXT_BYTES_MAX - 2)),
+            "s3.amazonaws.com" if self.caller.principal.account().is_some() => {
+                format!("[{}]", cut(agent, TEXT_BYTES_MAX - 2))
+            }
             _ => cut(agent, TEXT_BYTES_MAX).to_owned(),
         }
     }
@@ -172,10 +177,12 @@ impl RecordedResource {
         }
     }
 
-    fn to_json(&self) -> Value {
+    // REC-213: where the owner is hidden, an empty text stands in its place.
+    fn to_json(&self, hides_owner: bool) -> Value {
         let mut entry = Map::new();
-        if let Some(account) = self.account {
-            entry.insert("accountId".into(), account.as_str().into());
+        if let Some(account) = &self.account {
+            let account = if hides_owner { "" } else { account.as_str() };
+            entry.insert("accountId".into(), account.into());
         }
         entry.insert("type".into(), self.resource_type.clone().into());
         let (name, arn) = match &self.arn {

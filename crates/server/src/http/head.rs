@@ -14,6 +14,17 @@ pub(crate) enum HeadRefusal {
     TooManyHeaders,
 }
 
+/// How a body may say where it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyLength {
+    /// By `Content-Length` alone. Refusing every Transfer-Encoding leaves no second reading: the HTTP
+    /// library drops Content-Length when both are present.
+    Declared,
+    /// By `Transfer-Encoding: chunked` as well, which S3's clients use over TLS. Callers must close the
+    /// connection after such a request: whatever a proxy took for its end, nothing follows.
+    DeclaredOrChunked,
+}
+
 impl HeadRefusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
@@ -32,20 +43,37 @@ impl HeadRefusal {
 
 /// Refuses heads that must not get further. HTTP/1.1 counts headers while it reads them, HTTP/2 only their
 /// bytes.
-pub(crate) fn check_head(head: &Parts, header_count_max: usize) -> Result<(), HeadRefusal> {
+pub(crate) fn check_head(
+    head: &Parts,
+    header_count_max: usize,
+    lengths: BodyLength,
+) -> Result<(), HeadRefusal> {
     if head.headers.len() > header_count_max {
         return Err(HeadRefusal::TooManyHeaders);
     }
-    one_reading(head).map_err(HeadRefusal::Ambiguous)
+    one_end(head, lengths)
+        .and_then(|()| one_reading(head))
+        .map_err(HeadRefusal::Ambiguous)
+}
+
+fn one_end(head: &Parts, lengths: BodyLength) -> Result<(), &'static str> {
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else {
+        return Ok(());
+    };
+    if lengths == BodyLength::Declared {
+        return Err("Transfer-Encoding is not accepted; send Content-Length");
+    }
+    let is_only = codings.next().is_none() && !head.headers.contains_key(CONTENT_LENGTH);
+    if is_only && head.version == Version::HTTP_11 && coding.as_bytes() == b"chunked" {
+        Ok(())
+    } else {
+        Err("of Transfer-Encoding, chunked alone is accepted")
+    }
 }
 
 fn one_reading(head: &Parts) -> Result<(), &'static str> {
     let is_http1 = head.version < Version::HTTP_2;
-    // Bodies have a declared length here. Refusing every Transfer-Encoding leaves no second reading of
-    // where a body ends: the HTTP library drops Content-Length when both are present.
-    if head.headers.contains_key(TRANSFER_ENCODING) {
-        return Err("Transfer-Encoding is not accepted; send Content-Length");
-    }
     if head.headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
         return Err("more than one Content-Length");
     }
@@ -100,7 +128,7 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let (parts, ()) = builder.body(()).expect("a request").into_parts();
-        let refusal = check_head(&parts, 2).err();
+        let refusal = check_head(&parts, 2, BodyLength::Declared).err();
         assert_eq!(refusal.map(HeadRefusal::message), expected);
     }
 
@@ -143,5 +171,30 @@ mod tests {
             &[("host", "b")],
             Some("Host and :authority differ"),
         );
+    }
+
+    // Proves: A3
+    #[test]
+    fn bodies_in_chunks_are_taken_where_they_may_be_and_in_one_form() {
+        let check = |version, headers: &[(&str, &str)], accepted: bool| {
+            let mut builder = http::Request::builder().version(version).uri("/");
+            for (name, value) in headers.iter().chain(&[("host", "a")]) {
+                builder = builder.header(*name, *value);
+            }
+            let (parts, ()) = builder.body(()).expect("a request").into_parts();
+            let found = check_head(&parts, 9, BodyLength::DeclaredOrChunked);
+            assert_eq!(found.is_ok(), accepted, "{headers:?}");
+        };
+        let h1 = Version::HTTP_11;
+        let chunked = ("transfer-encoding", "chunked");
+        check(h1, &[chunked], true);
+        check(h1, &[("content-length", "4")], true);
+        check(h1, &[chunked, ("content-length", "4")], false);
+        check(h1, &[chunked, chunked], false);
+        check(h1, &[("transfer-encoding", "gzip, chunked")], false);
+        check(h1, &[("transfer-encoding", "identity")], false);
+        check(h1, &[("transfer-encoding", "Chunked ")], false);
+        check(Version::HTTP_10, &[chunked], false);
+        check(Version::HTTP_2, &[chunked], false);
     }
 }

@@ -236,6 +236,7 @@ async fn audit_denied(context: Context<'_>, denied: &[Denied]) -> Result<(), App
         resources: Vec::new(),
         error: Some((told.why.code, &told.why.message)),
         also_for: None,
+        hides_owner: false,
     };
     let Context {
         server,
@@ -332,7 +333,7 @@ impl Gatekeeper {
             action: ACTION,
             resource: &resource,
             resource_account: account,
-            trust_policy: None,
+            resource_policy: None,
             keys: &ContextKeys::new(),
             resource_agrees: true,
         };

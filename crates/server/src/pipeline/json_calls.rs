@@ -1,23 +1,25 @@
 //! Calls in AWS JSON and REST-JSON: parse and validate, then the way of all own calls.
 
+use std::sync::OnceLock;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use cairn_api::authorization::{Resource, Scope, condition_keys, targets};
 use cairn_api::operations::{EventClass, route_rest};
 use cairn_api::shape::Location;
 use cairn_api::{ApiError, ErrorCode, Operation, Service};
-use cairn_catalog::identity::ReadIdentities;
+use cairn_catalog::identity::Tag;
 use cairn_catalog::{Catalog, CatalogError};
 use cairn_eventlog::AppendError;
-use cairn_model::{AccountId, Region};
+use cairn_model::{AccountId, Arn, Region};
 use serde_json::Value;
 
-use super::own_call::{About, CallError, Context, Done, OwnCall, Work};
+use super::own_call::{About, CallError, Context, Done, OwnCall, ReadCatalog, Work};
 use super::{Call, Server, failure};
 use crate::doors::{RecordedResource, recorded_members};
 use crate::http::{Answer, decoded_pairs};
 use crate::metrics::CallLabels;
-use crate::operations::Request;
+use crate::operations::{Preparation, Request, catalog_failure};
 use crate::query_protocol::{AuthorizationTarget, Caller};
 
 /// A call whose request is valid.
@@ -27,6 +29,8 @@ struct JsonCall<'a> {
     input: Value,
     /// As they are recorded.
     request_parameters: Value,
+    /// What was found out before the transaction.
+    preparation: OnceLock<Preparation>,
 }
 
 /// Answers a call to the CloudTrail or CloudTrail Data API.
@@ -53,7 +57,13 @@ pub(super) async fn answer(
     };
     labels.operation = operation.name;
     let outcome = match read(context, operation, &body) {
-        Ok(json_call) => context.settle(&json_call).await,
+        Ok(json_call) => {
+            let settled = context.settle(&json_call).await;
+            if json_call.is_change() {
+                select_anew(server).await;
+            }
+            settled
+        }
         Err((request_parameters, error)) => {
             let about = about(operation, region.as_str(), request_parameters);
             Err(context.refuse(about, error).await)
@@ -66,6 +76,13 @@ pub(super) async fn answer(
             (answer, labels, "ok")
         }
         Err(error) => (failure(call, &error), labels, error.code.name()),
+    }
+}
+
+/// What a trail selects is recorded from the answer on that says so. An error may hide a change that was made.
+async fn select_anew(server: &Server) {
+    if let Err(error) = server.trails.refresh().await {
+        tracing::warn!(%error, "what trails select could not be read anew");
     }
 }
 
@@ -112,6 +129,7 @@ fn read<'a>(
         operation,
         input,
         request_parameters,
+        preparation: OnceLock::new(),
     })
 }
 
@@ -151,7 +169,16 @@ impl JsonCall<'_> {
         }
     }
 
-    /// Everything that the caller must be allowed.
+    fn request(&self) -> Request<'_> {
+        Request {
+            caller: self.context.caller,
+            region: self.context.region,
+            input: &self.input,
+            preparation: self.preparation.get(),
+        }
+    }
+
+    /// Everything that the caller must be allowed, but for the tags of what it is about.
     fn asked(&self) -> Vec<AuthorizationTarget> {
         let keys = condition_keys(self.operation, &self.input);
         let asked = targets(self.operation, &self.input, self.scope());
@@ -226,26 +253,42 @@ impl OwnCall for JsonCall<'_> {
         self.operation.is_change() && operations.is_built(self.operation)
     }
 
-    /// Nothing of it stands in the catalog, so reads need no transaction.
-    async fn targets_now(&self, _catalog: &Catalog) -> Result<Vec<AuthorizationTarget>, ApiError> {
-        Ok(self.asked())
+    /// What has no tags needs no transaction.
+    async fn targets_now(&self, catalog: &Catalog) -> Result<Vec<AuthorizationTarget>, ApiError> {
+        let asked = self.asked();
+        if !asked.iter().any(|target| has_tags(&target.resource)) {
+            return Ok(asked);
+        }
+        let transaction = catalog.read().await;
+        let mut transaction = transaction.map_err(ApiError::from_catalog)?;
+        self.targets(&mut transaction).await
     }
 
     async fn targets(
         &self,
-        _identities: &mut dyn ReadIdentities,
+        catalog: &mut dyn ReadCatalog,
     ) -> Result<Vec<AuthorizationTarget>, ApiError> {
-        Ok(self.asked())
+        let mut asked = self.asked();
+        for target in &mut asked {
+            if has_tags(&target.resource) {
+                target.resource_tags = tags_of(catalog, target).await?;
+            }
+        }
+        Ok(asked)
+    }
+
+    async fn prepare(&self) -> Result<(), ApiError> {
+        let operations = &self.context.server.operations;
+        let prepared = operations.prepare(self.operation, self.request()).await?;
+        if let Some(prepared) = prepared {
+            self.preparation.get_or_init(|| prepared);
+        }
+        Ok(())
     }
 
     async fn run(&self, work: Work<'_>) -> Result<Done<Vec<u8>>, ApiError> {
-        let request = Request {
-            caller: self.context.caller,
-            region: self.context.region,
-            input: &self.input,
-        };
         let operations = &self.context.server.operations;
-        let answer = operations.run(self.operation, request, work).await?;
+        let answer = operations.run(self.operation, self.request(), work).await?;
         let resources = if self.is_data() {
             Vec::new()
         } else {
@@ -258,6 +301,21 @@ impl OwnCall for JsonCall<'_> {
             also_for: None,
         })
     }
+}
+
+/// SEC-132: whether the resource is of a kind that can have tags of its own.
+fn has_tags(resource: &str) -> bool {
+    let arn: Option<Arn> = resource.parse().ok();
+    arn.is_some_and(|arn| arn.service() == "cloudtrail")
+}
+
+async fn tags_of(
+    catalog: &mut dyn ReadCatalog,
+    target: &AuthorizationTarget,
+) -> Result<Vec<Tag>, ApiError> {
+    let mut trails = catalog.trails();
+    let tags = trails.tags(target.resource_account, &target.resource);
+    tags.await.map_err(ApiError::from_catalog)
 }
 
 /// REC-024: what a change has answered; null for reads and for answers without members.
@@ -292,12 +350,7 @@ impl CallError for ApiError {
     }
 
     fn from_catalog(error: CatalogError) -> Self {
-        tracing::error!(error = %error, "the catalog failed");
-        if error.is_retryable() {
-            let message = "The request could not be completed. Try again later.";
-            return Self::new(ErrorCode::ServiceUnavailable, message);
-        }
-        Self::internal_failure()
+        catalog_failure(error)
     }
 
     fn not_recorded(context: Context<'_>, error: &AppendError) -> Self {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cairn_catalog::identity::ReadIdentities;
+use cairn_catalog::trails::ReadTrails;
 use cairn_catalog::{Catalog, CatalogError, OutboxEntry, OutboxRecord, WriteTransaction};
 use cairn_eventlog::{AppendError, RecordKind};
 use cairn_model::{AccountId, Region};
@@ -73,6 +74,11 @@ pub(crate) enum Work<'a> {
     Change(&'a mut WriteTransaction),
 }
 
+/// A transaction in which everything can be read that a call may be authorized on.
+pub(super) trait ReadCatalog: ReadIdentities + ReadTrails {}
+
+impl<T: ReadIdentities + ReadTrails> ReadCatalog for T {}
+
 /// A call that is routed and whose parameters are read and checked.
 #[async_trait]
 pub(super) trait OwnCall: Sync {
@@ -111,8 +117,14 @@ pub(super) trait OwnCall: Sync {
     /// The same inside the transaction of a change.
     async fn targets(
         &self,
-        identities: &mut dyn ReadIdentities,
+        catalog: &mut dyn ReadCatalog,
     ) -> Result<Vec<AuthorizationTarget>, Self::Error>;
+
+    /// Finds out what a change needs to know from outside, once its caller may make it and before its transaction
+    /// begins: others that change something do not wait for a foreign server.
+    async fn prepare(&self) -> Result<(), Self::Error> {
+        Ok(())
+    }
 
     /// Runs it, allowed as it is.
     async fn run(&self, work: Work<'_>) -> Result<Done<Self::Answer>, Self::Error>;
@@ -197,6 +209,7 @@ impl Context<'_> {
         // First from memory: whoever is refused anyway shall not hold up those who change something.
         self.decide(own).await?;
         self.require_room::<C::Error>()?;
+        self.guarded(own.prepare()).await?;
         let catalog = &self.server.world.catalog;
         let mut transaction = catalog.begin().await.map_err(Stopped::from_catalog)?;
         self.decide_within(own, &mut transaction).await?;
@@ -321,6 +334,7 @@ impl Context<'_> {
             additional_event_data: Value::Null,
             resources: about.resources,
             also_for: outcome.as_ref().ok().and_then(|said| said.also_for),
+            hides_owner: false,
             error: outcome.err().map(CallError::recorded),
         };
         let (doors, now_ms) = (&self.server.doors, self.server.clock.now_ms());

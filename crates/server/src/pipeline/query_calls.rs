@@ -4,13 +4,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cairn_access::sigv4::without_signature;
 use cairn_catalog::CatalogError;
-use cairn_catalog::identity::ReadIdentities;
 use cairn_eventlog::AppendError;
 use cairn_model::Region;
 use http::StatusCode;
 use serde_json::Value;
 
-use super::own_call::{About, CallError, Context, Done, OwnCall, Work};
+use super::own_call::{About, CallError, Context, Done, OwnCall, ReadCatalog, Work};
 use super::{Call, Server};
 use crate::doors::RecordedResource;
 use crate::http::Answer;
@@ -160,11 +159,11 @@ impl OwnCall for QueryCall<'_> {
 
     async fn targets(
         &self,
-        identities: &mut dyn ReadIdentities,
+        catalog: &mut dyn ReadCatalog,
     ) -> Result<Vec<AuthorizationTarget>, QueryError> {
         let caller = self.context.caller;
         self.operation
-            .authorization_targets(&self.input, caller, identities)
+            .authorization_targets(&self.input, caller, catalog)
             .await
     }
 

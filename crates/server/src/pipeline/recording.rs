@@ -27,10 +27,13 @@ pub(crate) struct Happened<'a> {
     pub(crate) error: Option<(&'a str, &'a str)>,
     /// Another account that gets a copy (REC-064).
     pub(crate) also_for: Option<AccountId>,
+    /// True if the caller must not learn whose the resources are (REC-212).
+    pub(crate) hides_owner: bool,
 }
 
 /// The events of a call: one for the caller's account and, if another account is concerned, one for it
-/// under the same `sharedEventID` (REC-062, REC-063). An error cannot happen for the records that we
+/// under the same `sharedEventID` (REC-062, REC-063). A service calls in nobody's name, so that there is
+/// one event at most: that of the account concerned. An error cannot happen for the records that we
 /// build; if it does, the call must fail: nothing may happen without its record.
 pub(crate) fn events(
     doors: &Doors,
@@ -39,7 +42,9 @@ pub(crate) fn events(
     caller: &Caller,
     happened: &Happened<'_>,
 ) -> Result<Vec<Prepared>, RecordError> {
-    let source_ip = call.source_ip.to_string();
+    // REC-015, REC-017: a service comes from no address, and its name is its agent.
+    let service = caller.service_name();
+    let address = call.source_ip.to_string();
     let record = CallRecord {
         caller: RecordedCaller {
             principal: &caller.principal,
@@ -50,8 +55,8 @@ pub(crate) fn events(
         event_source: happened.event_source,
         event_name: happened.event_name,
         region: happened.region,
-        source_ip: &source_ip,
-        user_agent: call.header("user-agent"),
+        source_ip: service.unwrap_or(&address),
+        user_agent: service.or_else(|| call.header("user-agent")),
         error: happened.error,
         request_parameters: happened.request_parameters.clone(),
         response_elements: happened.response_elements.clone(),
@@ -62,12 +67,12 @@ pub(crate) fn events(
         category: happened.category,
         tls: call.tls,
         client_host: call.client_host.as_deref(),
+        hides_owner: happened.hides_owner,
     };
-    let other = happened
-        .also_for
-        .filter(|account| *account != caller.account);
-    let shared = other.map(|_| doors.new_id());
-    let recipients = std::iter::once(caller.account).chain(other);
+    let own = service.is_none().then_some(caller.account);
+    let other = happened.also_for.filter(|account| Some(*account) != own);
+    let shared = own.and(other).map(|_| doors.new_id());
+    let recipients = own.into_iter().chain(other);
     let copies = recipients.map(|recipient| {
         let event_id = doors.new_id();
         let ids = RecordIds {

@@ -113,7 +113,7 @@ pub struct World {
 pub struct Caller {
     /// The principal.
     pub principal: Principal,
-    /// Its account.
+    /// Its account; of a service the account that it acts for.
     pub account: AccountId,
     /// The account's alias.
     pub account_alias: Option<String>,
@@ -124,6 +124,17 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// The name of the service, if one of our own calls: it belongs to no account.
+    pub fn service_name(&self) -> Option<&str> {
+        match &self.principal {
+            Principal::Service { name } => Some(name),
+            Principal::Root { .. }
+            | Principal::User(_)
+            | Principal::UserSession(_)
+            | Principal::RoleSession(_) => None,
+        }
+    }
+
     /// True for the credentials that `GetSessionToken` gives without a device. IAM takes none of them, STS for
     /// `AssumeRole` and `GetCallerIdentity` alone.
     pub fn is_token_holder(&self) -> bool {

@@ -11,13 +11,15 @@ use cairn_access::{Principal, SecretKey};
 use cairn_catalog::CatalogError;
 use cairn_catalog::identity::{IdPrefix, ReadIdentities, new_access_key_id, new_secret};
 use cairn_model::AccountId;
+use cairn_platform::{Entropy, MasterKey};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::service_session::ServiceSource;
 use crate::query_protocol::{Fields, Shape, World};
 
 pub(crate) const CONTEXT: &str = "sts session token";
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 /// Longer than any token that is made here; longer ones are refused unread.
 const TOKEN_CHARACTERS_MAX: usize = 32_768;
 
@@ -40,6 +42,8 @@ pub struct SessionFacts {
     pub tags: Vec<(String, String)>,
     /// The keys of the tags that go on to the next role of a chain.
     pub transitive_tag_keys: Vec<String>,
+    /// For whom a service acts; services alone have it.
+    pub source: Option<ServiceSource>,
 }
 
 /// Why a text is no session token. Whether it has expired is the caller's to see.
@@ -50,20 +54,22 @@ pub struct TokenError;
 /// The stored form.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TokenBody {
-    version: u8,
-    access_key_id: String,
-    secret: String,
-    principal: Principal,
-    expires_ms: i64,
+pub(super) struct TokenBody {
+    pub(super) version: u8,
+    pub(super) access_key_id: String,
+    pub(super) secret: String,
+    pub(super) principal: Principal,
+    pub(super) expires_ms: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    policy: Option<String>,
+    pub(super) policy: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    policy_arns: Vec<String>,
+    pub(super) policy_arns: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    tags: Vec<(String, String)>,
+    pub(super) tags: Vec<(String, String)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    transitive_tag_keys: Vec<String>,
+    pub(super) transitive_tag_keys: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) source: Option<ServiceSource>,
 }
 
 impl Drop for TokenBody {
@@ -97,11 +103,9 @@ pub(super) fn issue(world: &World, account: AccountId, session: NewSession) -> S
         policy_arns: session.policy_arns,
         tags: session.tags,
         transitive_tag_keys: session.transitive_tag_keys,
+        source: None,
     };
-    let plain = Zeroizing::new(
-        serde_json::to_vec(&body).expect("texts, numbers and lists have a JSON form"),
-    );
-    let token = STANDARD.encode(world.master_key.seal(CONTEXT, &plain, entropy));
+    let token = seal(&world.master_key, entropy, &body);
     Fields::new()
         .text("AccessKeyId", &body.access_key_id)
         .with("SecretAccessKey", Shape::Secret(body.secret.clone()))
@@ -110,19 +114,26 @@ pub(super) fn issue(world: &World, account: AccountId, session: NewSession) -> S
         .shape()
 }
 
+/// The token that says what `body` says.
+pub(super) fn seal(master_key: &MasterKey, entropy: &dyn Entropy, body: &TokenBody) -> String {
+    let plain = Zeroizing::new(
+        serde_json::to_vec(body).expect("texts, numbers and lists have a JSON form"),
+    );
+    STANDARD.encode(master_key.seal(CONTEXT, &plain, entropy))
+}
+
 /// Opens a session token. Callers must compare `access_key_id` with the key that signed and
 /// `expires_ms` with the time.
-pub fn open_token(
-    master_key: &cairn_platform::MasterKey,
-    token: &str,
-) -> Result<SessionFacts, TokenError> {
+pub fn open_token(master_key: &MasterKey, token: &str) -> Result<SessionFacts, TokenError> {
     if token.len() > TOKEN_CHARACTERS_MAX {
         return Err(TokenError);
     }
     let sealed = STANDARD.decode(token).map_err(|_| TokenError)?;
     let plain = master_key.open(CONTEXT, &sealed).map_err(|_| TokenError)?;
     let mut body: TokenBody = serde_json::from_slice(&plain).map_err(|_| TokenError)?;
-    if body.version != VERSION {
+    let is_service = matches!(body.principal, Principal::Service { .. });
+    // A service acts for somebody, and nobody else does so.
+    if body.version != VERSION || is_service != body.source.is_some() {
         return Err(TokenError);
     }
     Ok(SessionFacts {
@@ -134,6 +145,7 @@ pub fn open_token(
         policy_arns: std::mem::take(&mut body.policy_arns),
         tags: std::mem::take(&mut body.tags),
         transitive_tag_keys: std::mem::take(&mut body.transitive_tag_keys),
+        source: body.source.take(),
     })
 }
 

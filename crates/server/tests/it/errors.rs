@@ -43,7 +43,7 @@ async fn broken_requests_get_the_errors_that_sdks_expect() {
         target("Nonsense.LookupEvents", "UnknownOperationException"),
         target("CloudTrail_20131101.Nonsense", "UnknownOperationException"),
         target(
-            "CloudTrail_20131101.ListTrails",
+            "CloudTrail_20131101.ListChannels",
             "UnsupportedOperationException",
         ),
         Case {

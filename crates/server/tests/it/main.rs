@@ -1,5 +1,6 @@
 //! A whole server in this process, spoken to as clients do.
 
+mod access_logs; // access logs of buckets, from request to object
 mod bucket; // the S3 endpoint: records, policies, rates, metrics
 mod downloads; // large answers, slow and stalled clients
 mod errors; // what refused requests hear, by code and protocol
@@ -14,3 +15,4 @@ mod open_routes; // what answers without credentials
 mod raw_http; // requests that no HTTP library would send
 mod sessions; // temporary credentials whose holder changes, and several accounts
 mod tls; // encrypted connections and what records say of them
+mod uploads; // bodies that are wrong, slow or cut off; uploads of other accounts and of services

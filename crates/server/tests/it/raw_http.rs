@@ -171,3 +171,64 @@ async fn heads_that_are_refused_get_the_error_of_a_service_with_its_request_id()
     assert!(answer.contains("\r\nx-amz-request-id: "), "{answer}");
     app.stop().await;
 }
+
+// Proves: A3
+#[tokio::test]
+async fn the_s3_endpoint_takes_bodies_in_chunks_of_known_data_and_closes_behind_them() {
+    let app = TestApp::start().await;
+    let second = "GET /cairn-lake HTTP/1.1\r\nhost: x\r\n\r\n";
+    let chunked = "PUT /b/k HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n";
+    for (name, head, code) in [
+        (
+            "no length of the data",
+            chunked.to_owned(),
+            "MissingContentLength",
+        ),
+        (
+            "a length of the data",
+            format!("{chunked}x-amz-decoded-content-length: 0\r\n"),
+            "AccessDenied",
+        ),
+        (
+            "two lengths",
+            format!("{chunked}content-length: 5\r\nx-amz-decoded-content-length: 0\r\n"),
+            "AccessDenied",
+        ),
+        (
+            "two codings",
+            format!("{chunked}transfer-encoding: chunked\r\n"),
+            "InvalidRequest",
+        ),
+    ] {
+        let request = format!("{head}\r\n0\r\n\r\n{second}");
+        let answer = exchange(app.bucket_address(), request.as_bytes()).await;
+        assert!(
+            answer.contains(&format!("<Code>{code}</Code>")),
+            "{name}: {answer}"
+        );
+        assert!(answer.contains("connection: close"), "{name}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{name}: {answer}");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_does_not_spoil_the_next_request() {
+    let app = TestApp::start().await;
+    let body = "x".repeat(300_000);
+    let length = body.len();
+    let first = format!("PUT /b/k HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}");
+    let second = "GET /b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answer = exchange(app.bucket_address(), format!("{first}{second}").as_bytes()).await;
+    assert_eq!(
+        answer.matches("<Code>AccessDenied</Code>").count(),
+        2,
+        "{answer}"
+    );
+    // Whoever waits for leave to send is answered without it.
+    let waits = "PUT /b/k HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n";
+    let answer = exchange(app.bucket_address(), waits.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    app.stop().await;
+}

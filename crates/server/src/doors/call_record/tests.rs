@@ -60,6 +60,7 @@ fn record(caller: RecordedCaller<'_>) -> CallRecord<'_> {
         category: "Management",
         tls: None,
         client_host: Some("cloudtrail.us-east-1.amazonaws.com"),
+        hides_owner: false,
     }
 }
 

@@ -18,7 +18,7 @@ use super::*;
 use crate::config::{Config, Layers};
 use crate::doors::PARTITION;
 use crate::http::Answer;
-use crate::lifecycle::{Parts, Surroundings};
+use crate::lifecycle::{Addresses, Parts, Surroundings};
 use crate::operations::{Dispatch, Request};
 use crate::query_protocol::QueryService;
 
@@ -46,7 +46,7 @@ impl Dispatch for OneChange {
         };
         let name = request.input["Name"].as_str().expect("it is required");
         let stored = transaction.put_setting("trail", name.as_bytes()).await;
-        stored.map_err(CallError::from_catalog)?;
+        stored.map_err(ApiError::from_catalog)?;
         match name {
             "taken" => Err(ApiError::new(
                 ErrorCode::TrailAlreadyExistsException,
@@ -98,7 +98,7 @@ impl Fixture {
             disk: Arc::new(RealDisk),
         };
         let address = "127.0.0.1:1".parse().expect("an address");
-        let parts = Parts::open(config, surroundings, (address, address)).await;
+        let parts = Parts::open(config, surroundings, Addresses::one(address)).await;
         let connections = ConnectionCount(Box::new(|| 0));
         let mut server = parts.expect("opens").server(connections);
         server.operations = Box::new(OneChange);
