@@ -12,6 +12,7 @@ TOOLS := $(CAIRN_CACHE)/tools
 NEXTEST_VERSION := 0.9.143
 DENY_VERSION := 0.20.2
 FUZZ_VERSION := 0.13.2
+AWS_CLI_V2_PACKAGE := 2.0.198
 
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 PYTHON := .venv/bin/python
@@ -63,6 +64,7 @@ bench: python ## Ingest and lookup against the budgets, at 1 million events (FUL
 	cargo build --release --locked --package cairn-server --package cairn-testkit --bins \
 	    --example load
 	$(PYTHON) benches/bench.py --target $(TARGET)/release $(if $(FULL),--full) $(BENCH_ARGS)
+	$(PYTHON) benches/validate_logs.py --target $(TARGET)/release
 
 # In pieces: TORTURE="tests/faults/test_c1_kill.py" CAIRN_AMOUNTS=25% CAIRN_SEED_BASE=250 runs a
 # share of one test with seeds of its own; the results add up.
@@ -128,8 +130,22 @@ $(TOOLS)/.fuzz:
 	    cargo install --locked --debug --root $(TOOLS) cargo-fuzz@$(FUZZ_VERSION)
 	touch $@
 
+# Version 2 of the AWS CLI is on the registry only inside a package of layers for functions.
+.PHONY: aws-cli-v2
+aws-cli-v2:
+	rm -rf .venv/aws-cli-v2 && mkdir -p .venv/aws-cli-v2/unpacked
+	.venv/bin/pip download --quiet --disable-pip-version-check --no-deps \
+	    --dest .venv/aws-cli-v2/unpacked aws-cdk-asset-awscli-v2==$(AWS_CLI_V2_PACKAGE)
+	cd .venv/aws-cli-v2/unpacked && ../../bin/python -m zipfile -e *.whl . && \
+	    find . -name '*.tgz' -exec tar -xzf {} ';' && \
+	    ../../bin/python -m zipfile -e package/lib/layer.zip .
+	mv .venv/aws-cli-v2/unpacked/awscli/v2/*/dist .venv/aws-cli-v2/dist
+	rm -r .venv/aws-cli-v2/unpacked
+	chmod +x .venv/aws-cli-v2/dist/aws
+
 python: .venv/.installed
 .venv/.installed: tests/requirements.txt
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	$(MAKE) --no-print-directory aws-cli-v2
 	touch $@

@@ -122,9 +122,9 @@ def test_a_region_that_is_not_enabled(server):
 def test_operations_that_are_not_built_say_so(server):
     client = server.client("cloudtrail")
     calls = [
-        lambda: client.list_trails(),
-        lambda: client.describe_trails(),
-        lambda: client.create_trail(Name="trail", S3BucketName="bucket"),
+        lambda: client.list_channels(),
+        lambda: client.list_dashboards(),
+        lambda: client.create_event_data_store(Name="archive"),
         lambda: client.list_event_data_stores(),
     ]
     for attempt in calls:

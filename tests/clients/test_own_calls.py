@@ -128,8 +128,8 @@ def test_a_refused_call_is_recorded_with_its_error(server):
         client.create_trail(Name="payroll", S3BucketName="payroll-bucket")
     record = recorded(server, request_id(refused.value.response), "CreateTrail")
     check_common(record, "cloudtrail.amazonaws.com", "CreateTrail", began)
-    assert record["errorCode"] == "UnsupportedOperationException"
-    assert record["errorMessage"]
+    assert record["errorCode"] == "S3BucketDoesNotExistException"
+    assert record["errorMessage"] == "S3 bucket payroll-bucket does not exist!"
     assert record["readOnly"] is False
     assert record["requestParameters"]["name"] == "payroll"
     assert record["requestParameters"]["s3BucketName"] == "payroll-bucket"

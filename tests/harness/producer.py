@@ -113,6 +113,8 @@ class Driver:
     seed: int
     producers: int = 8
     batch_events: int = 20
+    #: Between two batches of a producer.
+    pause_seconds: float = 0.0
     stopping: threading.Event = field(default_factory=threading.Event)
     threads: list[threading.Thread] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
@@ -135,6 +137,8 @@ class Driver:
                 self.stopping.wait(0.01)
             elif answer.status != 200 and answer.status not in (429, 503):
                 self.unexpected.append(f"{answer.status} {answer.document}")
+            if self.pause_seconds:
+                self.stopping.wait(self.pause_seconds)
         producer.close()
 
     def stop(self) -> None:

@@ -3,7 +3,7 @@
 
 import {
   CloudTrailClient,
-  CreateTrailCommand,
+  ListChannelsCommand,
   paginateLookupEvents,
 } from "@aws-sdk/client-cloudtrail";
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
@@ -42,7 +42,7 @@ for await (const page of paginateLookupEvents({ client: cloudtrail, pageSize: 2 
     });
   }
 }
-const trail = new CreateTrailCommand({ Name: "payroll", S3BucketName: "logs" });
+const channels = new ListChannelsCommand({});
 const stranger = new CloudTrailClient({
   ...settings,
   credentials: { accessKeyId: process.env.AWS_ACCESS_KEY_ID, secretAccessKey: "not the secret" },
@@ -51,8 +51,8 @@ console.log(
   JSON.stringify({
     arn: (await sts.send(new GetCallerIdentityCommand({}))).Arn,
     events,
-    unbuilt: await nameOfError(() => cloudtrail.send(trail)),
-    forged: await nameOfError(() => stranger.send(trail)),
+    unbuilt: await nameOfError(() => cloudtrail.send(channels)),
+    forged: await nameOfError(() => stranger.send(channels)),
   }),
 );
 settings.requestHandler.destroy();
