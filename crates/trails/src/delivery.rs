@@ -72,18 +72,28 @@ impl Delivery {
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), TrailsError> {
         let shared = Arc::clone(&self.shared);
         let mut freed = None;
+        // When all trails are to be looked at again, whatever becomes of single ones until then.
+        let mut look_at = shared.clock.monotonic();
         loop {
+            let now = shared.clock.monotonic();
             let started = match freed.take() {
-                Some(trail) => self.start_after(&trail).await,
-                None => self.start_some().await,
+                Some(trail) if now < look_at => self.start_after(&trail).await,
+                _ => {
+                    let started = self.start_some().await;
+                    let pause = started.as_ref().map_or(RETRY, |pause| *pause);
+                    look_at = now.saturating_add(pause);
+                    started
+                }
             };
             let pause = started.unwrap_or_else(|error| {
                 tracing::error!(%error, "files that wait for delivery cannot be listed");
                 RETRY
             });
+            look_at = look_at.min(now.saturating_add(pause));
+            let pause = look_at.saturating_sub(shared.clock.monotonic());
             tokio::select! {
                 () = shared.clock.sleep(pause) => {}
-                () = shared.delivery_due.notified() => {}
+                () = shared.delivery_due.notified() => look_at = shared.clock.monotonic(),
                 Some(ended) = self.tasks.join_next_with_id() => freed = self.ended(ended),
                 _ = stop.wait_for(|stop| *stop) => break,
             }
