@@ -9,11 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cairn_catalog::trails::{AppliedTrail, ChainChange, Cut, FileKind, LostFile, PlannedFile};
 use cairn_eventlog::{LogRecord, RecordKind};
-use cairn_integrity::KeyFolder;
+use cairn_integrity::{KeyFolder, LogKind};
 use cairn_model::destination::{DestinationLimit, fit, without_context};
 use cairn_model::{
-    AccountId, Completion, EventTime, PartitionId, Region, RoutingHeader, Sequence, Trail,
-    canonicalize,
+    AccountId, Completion, EventClass, EventTime, PartitionId, Region, RoutingHeader, Sequence,
+    Trail, canonicalize, insight_type_of_trail,
 };
 use cairn_platform::{DiskError, Entropy};
 
@@ -37,8 +37,8 @@ pub(crate) struct CutLimits {
     pub(crate) file_bytes_max: u64,
 }
 
-/// Whose events of which Region go into one file.
-type OutputKey = (String, AccountId, Region);
+/// Which events go into one file: those of a kind, for a trail, of an account and Region.
+type OutputKey = (String, AccountId, Region, LogKind);
 
 /// A file in the making, with the trail as it was when the file began.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub(crate) struct OpenCut {
     entropy: Arc<dyn Entropy>,
     outputs: BTreeMap<OutputKey, Output>,
     /// Complete files with their trails.
-    finished: Vec<(Trail, AccountId, Region, FinishedFile)>,
+    finished: Vec<(Trail, OutputKey, FinishedFile)>,
     applied: Vec<AppliedTrail>,
     chains: Vec<ChainChange>,
     buffered: usize,
@@ -135,13 +135,16 @@ impl OpenCut {
         trails: &ActiveTrails,
         records: Vec<LogRecord>,
     ) -> Result<Vec<LogRecord>, DiskError> {
+        let any_logs = trails.any_logs();
         let mut records = records.into_iter();
         while let Some(record) = records.next() {
             if record.record.kind == RecordKind::Control {
                 return Ok(std::iter::once(record).chain(records).collect());
             }
             self.end = record.sequence.plus(1);
-            self.take_event(trails, &record)?;
+            if any_logs {
+                self.take_event(trails, &record)?;
+            }
         }
         Ok(Vec::new())
     }
@@ -172,18 +175,26 @@ impl OpenCut {
             self.unreadable += 1;
             return Ok(());
         };
+        let (kind, insight_type) = match header.class {
+            EventClass::Insight => (
+                LogKind::Insights,
+                insight_type_of_trail(&record.record.body),
+            ),
+            EventClass::Management | EventClass::Data | EventClass::NetworkActivity => {
+                (LogKind::Activity, None)
+            }
+        };
         let mut event: Option<Bytes> = None;
-        for trail in trails.takers(&header) {
+        for trail in trails.takers(&header, insight_type.as_deref()) {
             let event = event.get_or_insert_with(|| delivered_form(&record.record.body));
-            let key = (
-                trail.trail.id.0.clone(),
-                header.account,
-                header.region.clone(),
-            );
+            let key = || -> OutputKey {
+                let trail = trail.trail.id.0.clone();
+                (trail, header.account, header.region.clone(), kind)
+            };
             let mut before = 0;
             let output = self
                 .outputs
-                .entry(key)
+                .entry(key())
                 .and_modify(|output| before = output.file.pending_bytes())
                 .or_insert_with(|| Output {
                     trail: Arc::clone(trail),
@@ -194,12 +205,7 @@ impl OpenCut {
             self.content_bytes += event.len() as u64;
             self.buffered += output.file.pending_bytes() - before;
             if output.file.content_bytes() >= self.limits.file_bytes_max {
-                let key = (
-                    trail.trail.id.0.clone(),
-                    header.account,
-                    header.region.clone(),
-                );
-                self.finish_one(&key)?;
+                self.finish_one(&key())?;
             } else if output.file.pending_bytes() >= PIECE_BYTES {
                 self.buffered -= output.file.pending_bytes();
                 output.file.spill(&self.spool)?;
@@ -229,7 +235,7 @@ impl OpenCut {
             self.buffered -= output.file.pending_bytes();
             let trail = output.trail.trail.clone();
             let finished = output.file.finish(&self.spool)?;
-            self.finished.push((trail, key.1, key.2.clone(), finished));
+            self.finished.push((trail, key.clone(), finished));
         }
         Ok(())
     }
@@ -253,7 +259,8 @@ impl OpenCut {
             self.spool.sync_names()?;
         }
         // From here on nothing fails: the files are the cut's.
-        for (trail, account, region, file) in std::mem::take(&mut self.finished) {
+        for (trail, output, file) in std::mem::take(&mut self.finished) {
+            let (_, account, region, kind) = output;
             if !room.take(&trail.id.0, file.bytes) {
                 self.spool.remove(&file.name);
                 cut.lost.push(LostFile {
@@ -271,8 +278,9 @@ impl OpenCut {
                     cut.chains.push(open);
                 }
             }
+            let place = (account, region, kind);
             cut.files
-                .push(planned(trail, (account, region), file, created_ms, &unique));
+                .push(planned(trail, place, file, created_ms, &unique));
         }
         // What the events of the range need comes first, then what changed behind them.
         cut.chains.append(&mut self.chains);
@@ -288,7 +296,7 @@ impl Drop for OpenCut {
                 self.spool.remove(name);
             }
         }
-        for (_, _, _, file) in &self.finished {
+        for (_, _, file) in &self.finished {
             self.spool.remove(&file.name);
         }
     }
@@ -354,7 +362,7 @@ fn shortened(json: &Bytes) -> Bytes {
 
 fn planned(
     trail: Trail,
-    (account, region): (AccountId, Region),
+    (account, region, kind): (AccountId, Region, LogKind),
     file: FinishedFile,
     created_ms: i64,
     unique: &str,
@@ -366,7 +374,7 @@ fn planned(
         account: account.as_str(),
         region: region.as_str(),
     };
-    let object_key = folder.log_file_key(time_of(created_ms), unique);
+    let object_key = folder.log_file_key(kind, time_of(created_ms), unique);
     PlannedFile {
         trail: trail.id,
         version: trail.version,

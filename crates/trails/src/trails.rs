@@ -342,7 +342,8 @@ impl Trails {
         Ok(self.shared.catalog.spool_use().await?)
     }
 
-    /// Whether a trail collects the event, as it is configured now or where the reader is.
+    /// Whether a trail collects the event, as it is configured now or where the reader is. Of Insights events,
+    /// whose header does not say enough, it says no.
     pub fn selects(&self, event: &RoutingHeader<'_>) -> bool {
         let newest = self
             .shared
@@ -353,7 +354,7 @@ impl Trails {
         let known = newest.into_iter().chain(self.shared.current());
         known
             .into_iter()
-            .any(|trails| trails.takers(event).next().is_some())
+            .any(|trails| trails.takers(event, None).next().is_some())
     }
 
     /// Cuts what the log holds now, whether it is due or not. For tests.
