@@ -29,7 +29,7 @@ PASSED = {
     "cloudtrail_s3_dataevents_read_enabled",
     "cloudtrail_s3_dataevents_write_enabled",
 }
-#: Checks that look at each trail alone and that the plain one must not pass: the scan sees settings.
+#: Checks that look at each trail alone: the plain one must fail them, or nobody looked.
 FAILED_BY_PLAIN = set(SHORTFALLS) | {
     "cloudtrail_insights_exist",
     "cloudtrail_log_file_validation_enabled",

@@ -1,4 +1,4 @@
-"""Trailscraper on a trail's log files, and on LookupEvents: what it downloads, selects and makes of it."""
+"""Trailscraper on log files and on LookupEvents: what it downloads, selects and generates."""
 
 import json
 import uuid
