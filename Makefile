@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help run test test-rust test-python check fmt bench torture torture-rust torture-python \
-    fuzz fuzz-all clean tools python binaries
+    fuzz fuzz-all clean tools python clients binaries
 
 # Tools that are not on the machine are built once, at these versions, into a cache outside the
 # clone; CAIRN_CACHE moves it.
@@ -31,7 +31,7 @@ test-rust: $(TOOLS)/.nextest python
 	cargo nextest run --locked --workspace --no-fail-fast
 	cargo xtask requirements --listed
 
-test-python: python binaries
+test-python: python clients binaries
 	CAIRN_BINARY=$(TARGET)/cairn-under-test/cairn \
 	CAIRN_SABOTAGED_BINARY=$(TARGET)/cairn-under-test/cairn-sabotaged \
 	$(PYTHON) -m pytest tests $(PYTEST_ARGS)
@@ -149,3 +149,7 @@ python: .venv/.installed
 	.venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
 	$(MAKE) --no-print-directory aws-cli-v2
 	touch $@
+
+# Tools that use the API as their users do, with packages of their own (tests/clients/tools).
+clients: python
+	$(PYTHON) tests/clients/tools/install.py $(CAIRN_CACHE)/clients .venv/clients

@@ -1,4 +1,4 @@
-"""Trails as boto3, the AWS CLI and Terraform make, change, read and delete them.
+"""Trails as boto3 and the AWS CLI make, change, read and delete them.
 
 Where trails deliver to is not asked here: the server is the one that takes every destination for
 granted. What it says of destinations that are not there is tested with the server as shipped.
@@ -18,8 +18,6 @@ from harness.signature import Credentials
 from harness.waiting import eventually
 
 REGION = "us-east-1"
-GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:CloudTrail/logs:*"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudTrailToLogs"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 DEFAULT = [
     {
@@ -123,92 +121,6 @@ def test_the_life_of_a_trail_by_the_aws_cli(trusting):
     gone = trusting.aws("cloudtrail", "get-trail", "--name", "by-cli", check=False)
     assert "(TrailNotFoundException) when calling the GetTrail operation" in gone.stderr
     assert f"Unknown trail: {arn('by-cli')} for the user: {ACCOUNT}" in gone.stderr
-
-
-def described(client, name: str) -> dict:
-    """What Terraform reads back of a trail, in its order, and whether it would plan a change."""
-    found = client.describe_trails(trailNameList=[arn(name)])["trailList"]
-    assert [trail["TrailARN"] for trail in found] == [arn(name)]
-    read = {"trail": found[0]}
-    read["logging"] = client.get_trail_status(Name=arn(name))["IsLogging"]
-    if found[0]["HasCustomEventSelectors"]:
-        read["selectors"] = without_metadata(client.get_event_selectors(TrailName=arn(name)))
-    if found[0]["HasInsightSelectors"]:
-        answer = client.get_insight_selectors(TrailName=arn(name))
-        read["insights"] = answer["InsightSelectors"]
-    tags = client.list_tags(ResourceIdList=[arn(name)])["ResourceTagList"]
-    read["tags"] = {tag["Key"]: tag["Value"] for tag in tags[0]["TagsList"]}
-    return read
-
-
-# Proves: TRL-053, TRL-069, TRL-125
-def test_the_sequence_of_terraform(cloudtrail):
-    name = "by-terraform"
-    made = cloudtrail.create_trail(
-        Name=name,
-        S3BucketName="a-bucket",
-        S3KeyPrefix="prefix",
-        IncludeGlobalServiceEvents=True,
-        IsMultiRegionTrail=True,
-        IsOrganizationTrail=False,
-        EnableLogFileValidation=True,
-        CloudWatchLogsLogGroupArn=GROUP,
-        CloudWatchLogsRoleArn=ROLE,
-        TagsList=[{"Key": "Team", "Value": "audit"}],
-    )
-    assert made["TrailARN"] == arn(name)
-    cloudtrail.start_logging(Name=arn(name))
-    first = described(cloudtrail, name)
-    assert first["trail"] == {
-        "Name": name,
-        "S3BucketName": "a-bucket",
-        "S3KeyPrefix": "prefix",
-        "IncludeGlobalServiceEvents": True,
-        "IsMultiRegionTrail": True,
-        "IsOrganizationTrail": False,
-        "LogFileValidationEnabled": True,
-        "CloudWatchLogsLogGroupArn": GROUP,
-        "CloudWatchLogsRoleArn": ROLE,
-        "HomeRegion": REGION,
-        "TrailARN": arn(name),
-        "HasCustomEventSelectors": False,
-        "HasInsightSelectors": False,
-    }
-    assert (first["logging"], first["tags"]) == (True, {"Team": "audit"})
-    assert "selectors" not in first and "insights" not in first
-    selectors = [
-        {
-            "ReadWriteType": "WriteOnly",
-            "IncludeManagementEvents": True,
-            "DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3:::b/"]}],
-            "ExcludeManagementEventSources": [],
-        }
-    ]
-    cloudtrail.put_event_selectors(TrailName=arn(name), EventSelectors=selectors)
-    insights = [{"InsightType": "ApiCallRateInsight"}]
-    cloudtrail.put_insight_selectors(TrailName=arn(name), InsightSelectors=insights)
-    second = described(cloudtrail, name)
-    assert second["selectors"] == {"TrailARN": arn(name), "EventSelectors": selectors}
-    assert second["insights"] == insights
-    # An update sends both ARNs of CloudWatch Logs together, and the whole of what changed.
-    cloudtrail.update_trail(Name=arn(name), CloudWatchLogsLogGroupArn="", CloudWatchLogsRoleArn="")
-    cloudtrail.update_trail(Name=arn(name), S3KeyPrefix="", EnableLogFileValidation=False)
-    # Selectors that are taken out of the plan become the default; Insights becomes an empty list.
-    default = [{"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": []}]
-    cloudtrail.put_event_selectors(TrailName=arn(name), EventSelectors=default)
-    cloudtrail.put_insight_selectors(TrailName=arn(name), InsightSelectors=[])
-    assert refused(cloudtrail.get_insight_selectors, TrailName=arn(name))["Code"] == (
-        "InsightNotEnabledException"
-    )
-    cloudtrail.stop_logging(Name=arn(name))
-    third = described(cloudtrail, name)
-    expected = dict(first["trail"], LogFileValidationEnabled=False)
-    for member in ("S3KeyPrefix", "CloudWatchLogsLogGroupArn", "CloudWatchLogsRoleArn"):
-        del expected[member]
-    assert third == {"trail": expected, "logging": False, "tags": {"Team": "audit"}}
-    cloudtrail.delete_trail(Name=arn(name))
-    assert refused(cloudtrail.delete_trail, Name=arn(name))["Code"] == "TrailNotFoundException"
-    assert cloudtrail.describe_trails(trailNameList=[arn(name)])["trailList"] == []
 
 
 def field(name: str, **operators: list[str]) -> dict:
