@@ -224,3 +224,48 @@ def test_log_files_keep_what_event_history_does_not(stand, tmp_path):
 
     assert eventually(lambda: history(new)) and not history(old)
     stand.trails.delete_trail(Name="old")
+
+
+def deliveries(stand, bucket: str) -> list[dict]:
+    """Events of log files that were put into a bucket."""
+    return [
+        record
+        for record in stand.records(bucket)
+        if record["eventName"] == "PutObject"
+        and record["userIdentity"].get("invokedBy") == "cloudtrail.amazonaws.com"
+        and record["requestParameters"]["bucketName"] == bucket
+    ]
+
+
+# Proves: SEL-127, SEL-128, SEL-135
+def test_a_bucket_that_watches_all_buckets_hears_of_its_own_files(stand):
+    stand.make_bucket("loop-logs", trail_arn("loop"))
+    stand.make_trail("loop", "loop-logs")
+    objects = {"Field": "resources.type", "Equals": ["AWS::S3::Object"]}
+    category = {"Field": "eventCategory", "Equals": ["Data"]}
+    every = [{"FieldSelectors": [category, objects]}]
+    stand.trails.put_event_selectors(TrailName="loop", AdvancedEventSelectors=every)
+    stand.settle()
+    stand.store.create_bucket(Bucket="made-later")
+    stand.store.put_object(Bucket="made-later", Key="one", Body=b"1")
+    # Its put makes the first file, whose put is in a second one, and so on.
+    eventually(lambda: len(deliveries(stand, "loop-logs")) >= 2, 30, "events of its own files")
+    told = {record["requestParameters"]["key"] for record in deliveries(stand, "loop-logs")}
+    assert told <= set(stand.keys("loop-logs"))
+    own = {"Field": "resources.ARN", "NotStartsWith": ["arn:aws:s3:::loop-logs/"]}
+    others = [{"FieldSelectors": [category, objects, own]}]
+    stand.trails.put_event_selectors(TrailName="loop", AdvancedEventSelectors=others)
+    stand.settle()
+    before = len(deliveries(stand, "loop-logs"))
+    stand.store.put_object(Bucket="made-later", Key="two", Body=b"2")
+    stand.settle()
+    stand.settle()
+    assert len(deliveries(stand, "loop-logs")) == before
+    keys = {
+        record["requestParameters"]["key"]
+        for record in stand.records("loop-logs")
+        if record["requestParameters"].get("bucketName") == "made-later"
+        and record["eventName"] == "PutObject"
+    }
+    assert keys == {"one", "two"}
+    stand.trails.delete_trail(Name="loop")

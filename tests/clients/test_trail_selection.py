@@ -202,7 +202,8 @@ def history(stand, prober: Prober) -> dict[str, set[str]]:
     """Which probes event history has, by round: all management events, whatever trails take."""
     lookup = stand.trails.get_paginator("lookup_events")
     pages = lookup.paginate(PaginationConfig={"PageSize": 50})
-    return prober.seen([{"eventID": event["EventId"]} for page in pages for event in page["Events"]])
+    events = [event for page in pages for event in page["Events"]]
+    return prober.seen([{"eventID": event["EventId"]} for event in events])
 
 
 # Proves: TRL-090, TRL-093, TRL-095, TRL-097, TRL-109, TRL-110, TRL-111, SEL-007, SEL-015, SEL-094
