@@ -269,3 +269,77 @@ def test_a_bucket_that_watches_all_buckets_hears_of_its_own_files(stand):
     }
     assert keys == {"one", "two"}
     stand.trails.delete_trail(Name="loop")
+
+
+# Proves: TRL-044, TRL-045
+def test_calls_of_global_services_belong_to_the_first_region(stand):
+    others = {"IncludeGlobalServiceEvents": False}
+    for name, region, settings in (
+        ("with-global", REGION, {}),
+        ("without-global", REGION, others),
+        ("far-global", AWAY, {}),
+        ("all-global", REGION, {"IsMultiRegionTrail": True}),
+    ):
+        stand.make_bucket(f"{name}-logs", trail_arn(name, region))
+        stand.make_trail(name, f"{name}-logs", region, **settings)
+    made = {
+        "iam": stand.server.client("iam", region=AWAY).list_users(),
+        "sts": stand.server.client("sts").get_caller_identity(),
+        "sts far": stand.server.client("sts", region=AWAY).get_caller_identity(),
+    }
+    calls = {answer["ResponseMetadata"]["RequestId"]: name for name, answer in made.items()}
+    stand.settle()
+
+    def taken(name: str) -> set[tuple[str, str]]:
+        records = stand.records(f"{name}-logs")
+        own = [record for record in records if record.get("requestID") in calls]
+        return {(calls[record["requestID"]], record["awsRegion"]) for record in own}
+
+    here = {("iam", REGION), ("sts", REGION)}
+    assert taken("with-global") == here
+    assert taken("without-global") == set()
+    # A call to STS of another Region is that Region's, as AWS's own records have it.
+    assert taken("far-global") == {("sts far", AWAY)}
+    assert taken("all-global") == here | {("sts far", AWAY)}
+
+    def history(region: str) -> set[str]:
+        events = stand.client(region).lookup_events(MaxResults=50)["Events"]
+        ids = {json.loads(event["CloudTrailEvent"]).get("requestID") for event in events}
+        return {calls[one] for one in ids & set(calls)}
+
+    eventually(lambda: (history(REGION), history(AWAY)) == ({"iam", "sts"}, {"sts far"}))
+    for name in ("with-global", "without-global", "all-global"):
+        stand.trails.delete_trail(Name=name)
+    stand.client(AWAY).delete_trail(Name="far-global")
+
+
+# Proves: TRL-361, TRL-364, SEL-013
+def test_sign_ins_and_the_services_own_calls_are_management_events(stand):
+    stand.make_bucket("own-logs", trail_arn("own-calls"))
+    stand.make_trail("own-calls", "own-logs")
+    sign_in = stand.maker.event(
+        eventSource="signin.amazonaws.com",
+        eventName="ConsoleLogin",
+        eventType="AwsConsoleSignIn",
+        readOnly=False,
+        responseElements={"ConsoleLogin": "Success"},
+        # What it does not say of its class is made of its type.
+        eventCategory=None,
+        managementEvent=None,
+    )
+    stand.send([sign_in])
+    for name in ("own-calls", trail_arn("own-calls")):
+        stand.trails.start_logging(Name=name)
+    stand.settle()
+    records = stand.records("own-logs")
+    (login,) = [record for record in records if record["eventID"] == sign_in["eventID"]]
+    assert (login["eventCategory"], login["managementEvent"]) == ("Management", True)
+    starts = [record for record in records if record["eventName"] == "StartLogging"]
+    assert {"own-calls", trail_arn("own-calls")} <= {
+        record["requestParameters"]["name"] for record in starts
+    }
+    for record in starts:
+        assert record["responseElements"] is None
+        assert (record["readOnly"], record["managementEvent"]) == (False, True)
+        assert record["eventSource"] == "cloudtrail.amazonaws.com"
+    stand.trails.delete_trail(Name="own-calls")
