@@ -95,7 +95,7 @@ def make_events(count: int) -> tuple[list[dict], set[str]]:
 
 
 # Proves: TRL-001, TRL-050, TRL-061, TRL-087, TRL-092, TRL-139, SEL-077, REC-148, REC-234, REC-246
-# Proves: REC-278, I3, I6
+# Proves: REC-278, TRL-360, I3, I6
 def test_a_trail_from_its_bucket_to_its_last_digest(journey):
     server, bucket, name = journey.server, "trail-logs", "audit-trail"
     since = datetime.now(timezone.utc) - timedelta(minutes=2)

@@ -272,7 +272,7 @@ async fn a_control_record_that_comes_again_changes_nothing() {
     assert!(stage.puts.objects().is_empty());
 }
 
-// Proves: SEC-010
+// Proves: SEC-010, TRL-131, REC-153
 #[tokio::test]
 async fn files_are_cut_on_whole_multiples_of_the_interval() {
     let mut stage = Stage::new().await;
