@@ -15,6 +15,7 @@ const MIGRATIONS: &[SchemaChange] = &[
     ),
     (4, "changes", include_str!("../migrations/0004_changes.sql")),
     (5, "trails", include_str!("../migrations/0005_trails.sql")),
+    (7, "outlets", include_str!("../migrations/0007_outlets.sql")),
 ];
 
 /// Brings the schema to the program's version. A catalog written by a newer program is refused.
