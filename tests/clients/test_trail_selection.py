@@ -6,7 +6,7 @@ import json
 import pytest
 
 from conftest import ServerFactory
-from harness.probes import DATA, DEMO, FUNCTION, MANAGEMENT, NETWORK, TABLE, Prober
+from harness.probes import ANOTHER, DATA, DEMO, MANAGEMENT, NETWORK, TABLE, Prober
 from harness.selectors import FIXTURES, S3_TYPE, field, of
 from harness.trail_stand import TIMES, TrailStand
 from harness.trails import trail_arn
@@ -142,7 +142,10 @@ BASIC = {
         MANAGEMENT | {"put", "delete", "put in a bucket of a longer name"},
     ),
     "one bucket": ([basic(resources("S3::Object", f"{DEMO}/"))], MANAGEMENT | OF_DEMO),
-    "one function": ([basic(resources("Lambda::Function", FUNCTION))], MANAGEMENT | {"invoke"}),
+    "one function": (
+        [basic(resources("Lambda::Function", ANOTHER))],
+        MANAGEMENT | {"invoke another"},
+    ),
     "all functions": ([basic(ALL_FUNCTIONS)], MANAGEMENT | FUNCTIONS),
     "one table": ([basic(resources("DynamoDB::Table", TABLE))], MANAGEMENT | TABLES),
     "data alone": ([basic(ALL_OBJECTS, ALL_TABLES, management=False)], OBJECTS | TABLES),

@@ -21,6 +21,8 @@ from harness.signature import Credentials
 from harness.waiting import eventually
 
 REGION = "us-east-1"
+GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:CloudTrail/logs:*"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudTrailToLogs"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 DEFAULT = [
     {

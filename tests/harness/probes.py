@@ -10,6 +10,8 @@ OBJECT = "AWS::S3::Object"
 #: The bucket and the function of the manual's examples.
 DEMO = "arn:aws:s3:::amzn-s3-demo-bucket"
 FUNCTION = "arn:aws:lambda:us-east-2:123456789012:function/MyLambdaFunction"
+#: As functions are really named, which the one above is not.
+ANOTHER = "arn:aws:lambda:us-east-2:123456789012:function:Another"
 ENDPOINT = "vpce-example8c1b6b9b7"
 ROLE_SESSION = {
     "type": "AssumedRole",
@@ -85,9 +87,7 @@ PROBES = {
         "cognito-identity", "GetId", ("AWS::Cognito::IdentityPool", IDENTITY_POOL), reads=True
     ),
     "invoke": data("lambda", "Invoke", ("AWS::Lambda::Function", FUNCTION), reads=False),
-    "invoke another": data(
-        "lambda", "Invoke", ("AWS::Lambda::Function", f"{FUNCTION}Too"), reads=False
-    ),
+    "invoke another": data("lambda", "Invoke", ("AWS::Lambda::Function", ANOTHER), reads=False),
     "put item": data("dynamodb", "PutItem", ("AWS::DynamoDB::Table", TABLE), reads=False),
     "get records": data(
         "dynamodb",
