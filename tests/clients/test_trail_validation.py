@@ -217,3 +217,39 @@ def test_ones_own_validator_names_what_was_changed(stand, chain):
     moved = problems_with(last, same(chained[-2]))
     assert moved == [f"{last}: it was moved"]
     assert reader.walk(chain, last).problems == []
+
+
+# Proves: REC-242, REC-244, REC-245, REC-292
+def test_digests_that_could_not_be_delivered_come_later(stand):
+    bucket, name = "denied-logs", "denied"
+    stand.make_bucket(bucket, trail_arn(name))
+    policy = stand.store.get_bucket_policy(Bucket=bucket)["Policy"]
+    stand.make_trail(name, bucket, EnableLogFileValidation=True)
+    on_time = deliver(stand, bucket)
+
+    def status() -> dict:
+        return stand.trails.get_trail_status(Name=name)
+
+    eventually(lambda: len(digests(stand, bucket)) >= 2, DELIVERED_SECONDS, "digests")
+    assert "LatestDigestDeliveryTime" in status()
+    stand.store.delete_bucket_policy(Bucket=bucket)
+    late = stand.maker.event()
+    stand.send([late])
+    error = lambda: status().get("LatestDigestDeliveryError")  # noqa: E731
+    eventually(lambda: error() == "AccessDenied", DELIVERED_SECONDS, "the error")
+    count = len(digests(stand, bucket))
+    stand.store.put_bucket_policy(Bucket=bucket, Policy=policy)
+    stand.settle()
+    files = set(stand.keys(bucket))
+    whole = lambda: set(listed(stand, bucket)) >= files  # noqa: E731
+    eventually(whole, DELIVERED_SECONDS, "all in digests")
+    assert error() is None and len(digests(stand, bucket)) > count
+    assert late["eventID"] in stand.ids(bucket) and files > on_time
+    # The windows follow each other as if nothing had been.
+    reader = DigestReader(stand.store, stand.trails)
+    found = reader.walk(bucket, newest(stand, bucket, REGION))
+    assert found.problems == [] and set(found.files) >= files
+    for later, earlier in zip(found.digests, found.digests[1:], strict=False):
+        assert later["digestStartTime"] == earlier["digestEndTime"]
+    assert found.digests[-1]["previousDigestS3Object"] is None
+    stand.trails.delete_trail(Name=name)
