@@ -1,4 +1,4 @@
-"""Version 2 of the AWS CLI, which has an S3 client and checksums of its own: the life of a trail, and
+"""Version 2 of the AWS CLI, whose S3 client and checksums are its own: the life of a trail, and
 objects in one piece and in parts. Other tests use version 1."""
 
 import json
