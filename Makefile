@@ -60,11 +60,12 @@ check: $(TOOLS)/.deny ## Formatting, lints, licences, layout rules, generated fi
 fmt: ## Format all Rust code
 	cargo fmt --all
 
-bench: python ## Ingest and lookup against the budgets, at 1 million events (FULL=1: 10 million too)
+bench: python ## Everything against the budgets, at 1 million events (FULL=1: 10 million too)
 	cargo build --release --locked --package cairn-server --package cairn-testkit --bins \
 	    --example load
 	$(PYTHON) benches/bench.py --target $(TARGET)/release $(if $(FULL),--full) $(BENCH_ARGS)
 	$(PYTHON) benches/validate_logs.py --target $(TARGET)/release
+	cargo bench --locked --package cairn-model | tee benches/results/$(shell date -u +%F)-model.txt
 
 # In pieces: TORTURE="tests/faults/test_c1_kill.py" CAIRN_AMOUNTS=25% CAIRN_SEED_BASE=250 runs a
 # share of one test with seeds of its own; the results add up.

@@ -119,7 +119,7 @@ fn refusal(selectors: &EventSelectors) -> SelectorError {
     selectors.compile().expect_err("the selectors are wrong")
 }
 
-// Proves: SEL-002, SEL-003, SEL-004, SEL-005
+// Proves: SEL-002, SEL-003, SEL-004, SEL-005, TRL-359
 #[test]
 fn a_new_trail_collects_all_management_events_and_nothing_else() {
     let selectors = EventSelectors::default();
