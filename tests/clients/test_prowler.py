@@ -6,20 +6,24 @@ import json
 import pytest
 
 from conftest import ServerFactory
+from harness.moto import Moto, write_credentials
+from harness.outlets import GROUP, GROUP_ARN, ROLE_ARN, make_role
 from harness.server import ACCOUNT, REGION
 from harness.tools import program, run
 from harness.trails import bucket_policy, trail_arn
+from harness.waiting import eventually
 
 BOOK, PLAIN = "by-the-book", "plain"
 LOGS, ACCESS_LOGS, PLAIN_LOGS = "book-logs", "book-access-logs", "plain-logs"
+DELIVERED_SECONDS = 60.0
 #: Checks that a trail by the book does not pass here, and why; docs/clients.md names the same.
 SHORTFALLS = {
     "cloudtrail_bucket_requires_mfa_delete": "MFA Delete is refused as not implemented",
-    "cloudtrail_cloudwatch_logging_enabled": "log groups are refused until they are delivered to",
     "cloudtrail_kms_encryption_enabled": "keys are refused until there is a key service",
 }
 PASSED = {
     "cloudtrail_bedrock_logging_enabled",
+    "cloudtrail_cloudwatch_logging_enabled",
     "cloudtrail_insights_exist",
     "cloudtrail_log_file_validation_enabled",
     "cloudtrail_logs_s3_bucket_access_logging_enabled",
@@ -31,6 +35,7 @@ PASSED = {
 }
 #: Checks that look at each trail alone: the plain one must fail them, or nobody looked.
 FAILED_BY_PLAIN = set(SHORTFALLS) | {
+    "cloudtrail_cloudwatch_logging_enabled",
     "cloudtrail_insights_exist",
     "cloudtrail_log_file_validation_enabled",
     "cloudtrail_logs_s3_bucket_access_logging_enabled",
@@ -98,7 +103,13 @@ def make_trails(server) -> None:
     """One trail by the book, one with a bucket and nothing else."""
     store, trails = server.client("s3"), server.client("cloudtrail")
     make_buckets(store)
-    book = {"IsMultiRegionTrail": True, "EnableLogFileValidation": True}
+    make_role(server.client("iam"))
+    book = {
+        "IsMultiRegionTrail": True,
+        "EnableLogFileValidation": True,
+        "CloudWatchLogsLogGroupArn": f"{GROUP_ARN}:*",
+        "CloudWatchLogsRoleArn": ROLE_ARN,
+    }
     if "cloudtrail_kms_encryption_enabled" not in SHORTFALLS:
         book["KmsKeyId"] = make_key(server)
     trails.create_trail(Name=BOOK, S3BucketName=LOGS, **book)
@@ -117,12 +128,35 @@ def make_trails(server) -> None:
     for name in (BOOK, PLAIN):
         trails.start_logging(Name=name)
 
+    def has_logged() -> bool:
+        return "LatestCloudWatchLogsDeliveryTime" in trails.get_trail_status(Name=BOOK)
+
+    eventually(has_logged, DELIVERED_SECONDS, "delivery to the log group")
+
 
 @pytest.fixture(scope="module")
-def audited(binary, tmp_path_factory):
-    """A server with both trails."""
-    factory = ServerFactory(binary, tmp_path_factory.mktemp("prowler"))
-    yield factory.start()
+def moto(tmp_path_factory):
+    """CloudWatch Logs, with a log group for the trail."""
+    moto = Moto(tmp_path_factory.mktemp("moto"))
+    try:
+        moto.start().client("logs").create_log_group(logGroupName=GROUP)
+        yield moto
+    finally:
+        moto.stop()
+
+
+@pytest.fixture(scope="module")
+def audited(binary, moto, tmp_path_factory):
+    """A server for both trails."""
+    folder = tmp_path_factory.mktemp("prowler")
+    factory = ServerFactory(binary, folder)
+    credentials = write_credentials(folder / "endpoints", "logs")
+    environment = {
+        "CAIRN_TRAILS_DELIVERY_INTERVAL": "2s",
+        "CAIRN_ENDPOINTS_LOGS": moto.endpoint,
+        "CAIRN_ENDPOINTS_CREDENTIALS_FILE": str(credentials),
+    }
+    yield factory.start(environment=environment)
     factory.close()
 
 
