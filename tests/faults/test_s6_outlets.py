@@ -20,7 +20,7 @@ from harness.trails import Journey, bucket_policy, trail_arn
 from harness.waiting import eventually
 
 ROUNDS = amount(usual=1, full=20)
-EVENTS = 600
+EVENTS = 240
 SECONDS = 120.0
 BUCKET, NAME = "logs", "audit-trail"
 FAULTS = (Fault.DROP_ANSWER, Fault.RESET, Fault.TRUNCATE, Fault.DELAY)
