@@ -1,5 +1,5 @@
-"""S6: topics, log groups and buses that are down, slow, cut off, or take half of a batch. Buckets get
-their files all the same; who was to be told is told of everything, some of it twice."""
+"""S6: topics, log groups and buses that are down, slow, cut off, or take a part of a batch. Buckets
+get their files all the same; who was to be told is told of everything, some of it twice."""
 
 import json
 import threading
