@@ -5,6 +5,7 @@ mod clock;
 mod disk;
 mod entropy;
 mod idle;
+mod kms;
 mod s3;
 mod seal;
 
@@ -12,6 +13,7 @@ pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
 pub use disk::{Disk, DiskError, DiskFile, DiskLock, RealDisk, SimDisk, SimFaults, SimSyncs};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use idle::IdleThreads;
+pub use kms::{KmsClient, KmsConfig, KmsDataKey, KmsFailure, KmsKey};
 pub use s3::{
     BucketPattern, CredentialSource, ListedObject, MemoryObject, MemoryPuts, NewObject,
     OBJECT_BYTES_MAX, ObjectBody, ObjectEncryption, ObjectHead, ObjectPage, ObjectPuts,

@@ -1,6 +1,13 @@
 //! KMS keys as the rest of the node uses them: the bucket endpoint encrypts objects with them (SSE-KMS), and an
 //! operation that sets a trail's key asks whether it can be used. Whose keys they are, those of this node or of a
-//! configured KMS, stays behind one trait.
+//! configured KMS, stays behind one trait; nobody uses a key but through `Keys`, which records it.
+
+mod configured;
+mod keyring;
+mod use_record;
+
+pub(crate) use configured::configured_keys;
+pub(crate) use keyring::Keys;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -124,11 +131,8 @@ pub(crate) enum KeyProblem {
 #[async_trait]
 pub(crate) trait KeyService: Send + Sync + fmt::Debug {
     /// The key that is meant, if `user` may describe it (`kms:DescribeKey`).
-    async fn describe(
-        &self,
-        user: KeyUser<'_>,
-        key: &KeyReference,
-    ) -> Result<KeyFacts, KeyProblem>;
+    async fn describe(&self, user: KeyUser<'_>, key: &KeyReference)
+    -> Result<KeyFacts, KeyProblem>;
 
     /// A new AES-256 key under `key`, if `user` may (`kms:GenerateDataKey`).
     async fn generate_data_key(

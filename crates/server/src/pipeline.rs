@@ -39,6 +39,7 @@ use crate::http::{
     Answer, BodyBudget, BodyError, BodyLength, BodyLimits, ConnectionFacts, Handler, HeadRefusal,
     HeldBody, ResponseBody, Room, UnreadBody, check_head,
 };
+use crate::keys::Keys;
 use crate::lake_keeper::LakeKeeper;
 use crate::metrics::{CallLabels, Metrics, signed};
 use crate::operations::Dispatch;
@@ -71,6 +72,8 @@ pub(crate) struct Server {
     pub(crate) doors: Arc<Doors>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) waiting_room: Arc<WaitingRoom>,
+    /// KMS keys, of this node and configured.
+    pub(crate) keys: Arc<Keys>,
     pub(crate) log: Arc<SegmentedLog>,
     pub(crate) lake: Arc<LakeKeeper>,
     pub(crate) buckets: Arc<Buckets>,

@@ -3,6 +3,7 @@
 
 mod bucket_check;
 mod endpoints;
+mod key_check;
 mod selection;
 
 pub(crate) use bucket_check::TrailDestinations;

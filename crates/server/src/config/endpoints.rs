@@ -1,10 +1,23 @@
-//! The list of S3 endpoints, each one text.
+//! The services outside: the list of S3 endpoints, each one text, and a KMS.
+
+use cairn_model::Region;
 
 use super::layers::{ConfigError, Layers};
 use super::resolved::{EndpointsConfig, S3EndpointSettings};
 
 /// Endpoints that may be configured.
 const ENDPOINTS_MAX: usize = 100;
+
+/// A configured KMS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KmsEndpointSettings {
+    /// The section of its credentials.
+    pub name: String,
+    /// Its address.
+    pub url: String,
+    /// The Region whose keys it has.
+    pub region: Region,
+}
 
 /// Reads the endpoints and checks that each can be one.
 pub(super) fn resolve(layers: &Layers) -> Result<EndpointsConfig, ConfigError> {
@@ -22,6 +35,13 @@ pub(super) fn resolve(layers: &Layers) -> Result<EndpointsConfig, ConfigError> {
         }
         s3.push(endpoint);
     }
+    let kms = match layers.text("endpoints", "kms") {
+        "" => None,
+        text => {
+            let read = parse_kms(text);
+            Some(read.map_err(|reason| layers.invalid("endpoints", "kms", reason))?)
+        }
+    };
     let credentials_file = layers.path("endpoints", "credentials_file");
     if !s3.is_empty() && credentials_file.is_none() {
         return Err(ConfigError::Contradiction {
@@ -29,8 +49,15 @@ pub(super) fn resolve(layers: &Layers) -> Result<EndpointsConfig, ConfigError> {
             reason: "endpoints.s3 needs credentials".into(),
         });
     }
+    if kms.is_some() && credentials_file.is_none() {
+        return Err(ConfigError::Contradiction {
+            key: "endpoints.credentials_file".into(),
+            reason: "endpoints.kms needs credentials".into(),
+        });
+    }
     Ok(EndpointsConfig {
         s3,
+        kms,
         credentials_file,
         ca_file: layers.path("endpoints", "ca_file"),
     })
@@ -41,13 +68,7 @@ fn parse(text: &str) -> Result<S3EndpointSettings, String> {
     let (name, rest) = text.split_once('=').ok_or(form)?;
     let mut words = rest.split_whitespace();
     let (url, region) = words.next().zip(words.next()).ok_or(form)?;
-    let has_host = |scheme: &str| {
-        url.strip_prefix(scheme)
-            .is_some_and(|rest| !rest.is_empty())
-    };
-    if !(has_host("http://") || has_host("https://")) {
-        return Err(format!("{url:?} is not an http or https address"));
-    }
+    check_url(url)?;
     let mut patterns: Vec<String> = words.map(str::to_owned).collect();
     let path_style = patterns.first().is_some_and(|first| first == "path");
     if path_style {
@@ -65,9 +86,60 @@ fn parse(text: &str) -> Result<S3EndpointSettings, String> {
     })
 }
 
+fn parse_kms(text: &str) -> Result<KmsEndpointSettings, String> {
+    let form = "expected NAME=URL REGION";
+    let (name, rest) = text.split_once('=').ok_or(form)?;
+    let [url, region] = rest.split_whitespace().collect::<Vec<_>>()[..] else {
+        return Err(form.to_owned());
+    };
+    check_url(url)?;
+    if name.trim().is_empty() {
+        return Err(form.to_owned());
+    }
+    Ok(KmsEndpointSettings {
+        name: name.trim().to_owned(),
+        url: url.to_owned(),
+        region: region
+            .parse()
+            .map_err(|_| format!("{region:?} is no Region"))?,
+    })
+}
+
+fn check_url(url: &str) -> Result<(), String> {
+    let has_host = |scheme: &str| {
+        url.strip_prefix(scheme)
+            .is_some_and(|rest| !rest.is_empty())
+    };
+    if has_host("http://") || has_host("https://") {
+        return Ok(());
+    }
+    Err(format!("{url:?} is not an http or https address"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kms_is_read_from_its_text() {
+        let read = parse_kms("keys=https://kms.example.net eu-west-1");
+        let expected = KmsEndpointSettings {
+            name: "keys".into(),
+            url: "https://kms.example.net".into(),
+            region: "eu-west-1".parse().expect("a Region"),
+        };
+        assert_eq!(read, Ok(expected));
+        for wrong in [
+            "keys",
+            "keys=https://host",
+            "keys=https://host eu-west-1 more",
+            "keys=ftp://host eu-west-1",
+            "keys=https://host -",
+            "=https://host eu-west-1",
+        ] {
+            assert!(parse_kms(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn endpoints_are_read_from_their_texts() {

@@ -10,6 +10,7 @@ mod resolved;
 mod settings;
 mod units;
 
+pub use endpoints::KmsEndpointSettings;
 pub use layers::{ConfigError, Layers};
 pub use reference::reference_page;
 pub use regions::RegionRules;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use cairn_access::SecretKey;
 use cairn_model::{AccountId, Region};
 
-use super::endpoints;
+use super::endpoints::{self, KmsEndpointSettings};
 use super::layers::{ConfigError, Layers};
 use super::regions::RegionRules;
 
@@ -278,6 +278,8 @@ pub struct TrailsSettings {
 pub struct EndpointsConfig {
     /// S3 endpoints, in the order in which they are asked whether a bucket is theirs.
     pub s3: Vec<S3EndpointSettings>,
+    /// The KMS that is asked for keys which this node does not have.
+    pub kms: Option<KmsEndpointSettings>,
     /// Their credentials.
     pub credentials_file: Option<PathBuf>,
     /// Further certificates to trust.

@@ -280,6 +280,8 @@ pub const SETTINGS: &[Setting] = &[
 
     row("endpoints", "s3", Kind::List, "",
         "S3 endpoints other than the embedded one, each `NAME=URL REGION PATTERN …` with patterns of the bucket names that lie there (`*` stands for anything; the first match counts). `path` before the first pattern asks for buckets in the path instead of the host name."),
+    row("endpoints", "kms", Kind::Text, "",
+        "A KMS that is asked for keys which this node does not have, as `NAME=URL REGION`."),
     row("endpoints", "credentials_file", Kind::Path, "",
         "File in the form of AWS's credentials file, with a section for each NAME of the endpoints."),
     row("endpoints", "ca_file", Kind::Path, "",
