@@ -60,7 +60,7 @@ impl Keys {
         if let Some(own) = &self.own {
             answer = own.describe(user, key).await;
         }
-        if let Some(configured) = self.next(user, key, answer.as_ref().err()) {
+        if let Some(configured) = self.next(answer.as_ref().err()) {
             let told = configured.describe(user, key).await;
             (keeper, answer) = better((keeper, answer), told);
         }
@@ -84,7 +84,7 @@ impl Keys {
         if let Some(own) = &self.own {
             answer = own.generate_data_key(user, key, context).await;
         }
-        if let Some(configured) = self.next(user, key, answer.as_ref().err()) {
+        if let Some(configured) = self.next(answer.as_ref().err()) {
             let told = configured.generate_data_key(user, key, context).await;
             (keeper, answer) = better((keeper, answer), told);
         }
@@ -113,11 +113,7 @@ impl Keys {
         if let Some(own) = &self.own {
             answer = own.decrypt(user, wrapped, context).await;
         }
-        let is_elsewhere = matches!(
-            answer,
-            Err(KeyProblem::NotFound { .. } | KeyProblem::InvalidCiphertext)
-        );
-        if let Some(configured) = self.configured.as_ref().filter(|_| is_elsewhere) {
+        if let Some(configured) = self.next(answer.as_ref().err()) {
             let told = configured.decrypt(user, wrapped, context).await;
             (keeper, answer) = better((keeper, answer), told);
         }
@@ -139,20 +135,13 @@ impl Keys {
         self.recorded(user, keeper, asked, answer).await
     }
 
-    /// The configured KMS, if this node's answer leaves the question open. Of other accounts' keys nobody says
-    /// whether they are there.
-    fn next(
-        &self,
-        user: KeyUser<'_>,
-        key: &KeyReference,
-        problem: Option<&KeyProblem>,
-    ) -> Option<&Arc<dyn KeyService>> {
-        let is_open = match problem {
-            Some(KeyProblem::NotFound { .. }) => true,
-            Some(KeyProblem::Denied { .. }) => key.account != user.caller.account,
-            _ => false,
-        };
-        self.configured.as_ref().filter(|_| is_open)
+    /// The configured KMS, if this node does not have the key.
+    fn next(&self, problem: Option<&KeyProblem>) -> Option<&Arc<dyn KeyService>> {
+        let is_elsewhere = matches!(
+            problem,
+            Some(KeyProblem::NotFound { .. } | KeyProblem::InvalidCiphertext)
+        );
+        self.configured.as_ref().filter(|_| is_elsewhere)
     }
 
     /// The answer, once its event is durable.
