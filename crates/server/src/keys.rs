@@ -124,11 +124,8 @@ pub(crate) enum KeyProblem {
 #[async_trait]
 pub(crate) trait KeyService: Send + Sync + fmt::Debug {
     /// The key that is meant, if `user` may describe it (`kms:DescribeKey`).
-    async fn describe(
-        &self,
-        user: KeyUser<'_>,
-        key: &KeyReference,
-    ) -> Result<KeyFacts, KeyProblem>;
+    async fn describe(&self, user: KeyUser<'_>, key: &KeyReference)
+    -> Result<KeyFacts, KeyProblem>;
 
     /// A new AES-256 key under `key`, if `user` may (`kms:GenerateDataKey`).
     async fn generate_data_key(

@@ -4,7 +4,7 @@
 
 mod key_reference;
 
-pub(crate) use key_reference::KeyReference;
+pub(crate) use key_reference::{KeyReference, KeyReferenceKind};
 
 use std::fmt;
 use std::future::Future;
