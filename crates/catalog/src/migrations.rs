@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     ),
     (4, "changes", include_str!("../migrations/0004_changes.sql")),
     (5, "trails", include_str!("../migrations/0005_trails.sql")),
+    (6, "keys", include_str!("../migrations/0006_keys.sql")),
 ];
 
 /// Brings the schema to the program's version. A catalog written by a newer program is refused.

@@ -370,7 +370,7 @@ impl Grants {
         decision.refusal(&request).map_or(Ok(()), Err)
     }
 
-    /// Decides a question of IAM or STS.
+    /// Decides a question of IAM, STS or KMS.
     pub(crate) fn decide_target(&self, target: &AuthorizationTarget) -> Result<(), String> {
         let mut keys = ContextKeys::new();
         let pairs = |tags: &'_ [cairn_catalog::identity::Tag]| -> Vec<(String, String)> {
@@ -394,17 +394,20 @@ impl Grants {
             action: &target.action,
             resource: &target.resource,
             resource_account: target.resource_account,
-            resource_policy: target
-                .trust_policy
-                .as_deref()
-                .map(|document| ResourcePolicy {
-                    kind: PolicyKind::Trust,
-                    document,
-                }),
+            resource_policy: policy_of(target),
             keys: &keys,
             resource_agrees: false,
         })
     }
+}
+
+/// The policy that the resource of a question has.
+fn policy_of(target: &AuthorizationTarget) -> Option<ResourcePolicy<'_>> {
+    let of_role = target.trust_policy.as_deref();
+    let of_role = of_role.map(|document| (PolicyKind::Trust, document));
+    let of_key = target.key_policy.as_deref();
+    let policy = of_role.or(of_key.map(|document| (PolicyKind::Key, document)));
+    policy.map(|(kind, document)| ResourcePolicy { kind, document })
 }
 
 fn borrowed(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {

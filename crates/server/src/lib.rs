@@ -16,6 +16,7 @@ mod administration;
 mod bucket_gate;
 pub mod iam;
 mod keys;
+mod kms;
 mod operations;
 pub mod query_protocol;
 pub mod sts;

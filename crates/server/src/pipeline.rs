@@ -4,6 +4,7 @@
 mod call;
 mod events_call;
 mod json_calls;
+mod kms_calls;
 mod open_routes;
 mod own_call;
 mod query_calls;
@@ -297,6 +298,9 @@ impl Server {
                 let request = (Service::CloudTrailData, body.bytes.clone());
                 json_calls::answer(self, call, caller, region, request).await
             }
+            CalledService::Kms => {
+                kms_calls::answer(self, call, caller, region, body.bytes.clone()).await
+            }
             CalledService::Query(service) => {
                 let request = (service, body.bytes.clone());
                 query_calls::answer(self, call, caller, region, request).await
@@ -538,6 +542,7 @@ fn service_name(service: CalledService) -> &'static str {
     match service {
         CalledService::CloudTrail => Service::CloudTrail.signing_name(),
         CalledService::CloudTrailData => Service::CloudTrailData.signing_name(),
+        CalledService::Kms => kms_calls::SERVICE,
         CalledService::Query(service) => service.scope_name(),
     }
 }

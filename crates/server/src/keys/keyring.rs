@@ -17,7 +17,7 @@ use crate::trail_destinations::{KeyReference, KeyReferenceKind};
 
 /// The keys of this node and of the configured KMS.
 pub(crate) struct Keys {
-    pub(crate) own: Option<Arc<dyn KeyService>>,
+    pub(crate) own: Arc<dyn KeyService>,
     pub(crate) configured: Option<Arc<dyn KeyService>>,
     pub(crate) doors: Arc<Doors>,
     pub(crate) waiting_room: Arc<WaitingRoom>,
@@ -56,10 +56,8 @@ impl Keys {
         user: KeyUser<'_>,
         key: &KeyReference,
     ) -> Result<KeyFacts, KeyProblem> {
-        let (mut keeper, mut answer) = (Keeper::ThisNode, missing(key.arn()));
-        if let Some(own) = &self.own {
-            answer = own.describe(user, key).await;
-        }
+        let mut keeper = Keeper::ThisNode;
+        let mut answer = self.own.describe(user, key).await;
         if let Some(configured) = self.next(answer.as_ref().err()) {
             let told = configured.describe(user, key).await;
             (keeper, answer) = better((keeper, answer), told);
@@ -80,10 +78,8 @@ impl Keys {
         key: &KeyReference,
         context: &EncryptionContext,
     ) -> Result<NewDataKey, KeyProblem> {
-        let (mut keeper, mut answer) = (Keeper::ThisNode, missing(key.arn()));
-        if let Some(own) = &self.own {
-            answer = own.generate_data_key(user, key, context).await;
-        }
+        let mut keeper = Keeper::ThisNode;
+        let mut answer = self.own.generate_data_key(user, key, context).await;
         if let Some(configured) = self.next(answer.as_ref().err()) {
             let told = configured.generate_data_key(user, key, context).await;
             (keeper, answer) = better((keeper, answer), told);
@@ -109,10 +105,8 @@ impl Keys {
         (wrapped, key_arn): (&[u8], &str),
         context: &EncryptionContext,
     ) -> Result<OpenedDataKey, KeyProblem> {
-        let (mut keeper, mut answer) = (Keeper::ThisNode, missing(key_arn.to_owned()));
-        if let Some(own) = &self.own {
-            answer = own.decrypt(user, wrapped, context).await;
-        }
+        let mut keeper = Keeper::ThisNode;
+        let mut answer = self.own.decrypt(user, wrapped, context).await;
         if let Some(configured) = self.next(answer.as_ref().err()) {
             let told = configured.decrypt(user, wrapped, context).await;
             (keeper, answer) = better((keeper, answer), told);
@@ -177,10 +171,6 @@ impl Keys {
             }
         }
     }
-}
-
-fn missing<T>(key: String) -> Result<T, KeyProblem> {
-    Err(KeyProblem::NotFound { key })
 }
 
 /// The ARN that a key was named by, if not by an alias.

@@ -18,6 +18,7 @@ use crate::doors::{DEDUPLICATION_READER, Doors};
 use crate::error::StartError;
 use crate::first_start;
 use crate::keys::{Keys, configured_keys};
+use crate::kms::LocalKeys;
 use crate::lake_keeper::LakeKeeper;
 use crate::query_protocol::World;
 use crate::sabotage;
@@ -82,11 +83,11 @@ pub(super) async fn open_buckets(
 /// The keys that there are, and where their use is recorded.
 pub(super) fn open_keys(
     config: &Config,
-    world: &World,
+    world: &Arc<World>,
     doors: &Arc<Doors>,
 ) -> Result<Keys, StartError> {
     Ok(Keys {
-        own: None,
+        own: Arc::new(LocalKeys::new(Arc::clone(world))),
         configured: configured_keys(&config.endpoints)?,
         doors: Arc::clone(doors),
         waiting_room: Arc::default(),

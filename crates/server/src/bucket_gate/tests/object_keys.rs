@@ -73,11 +73,11 @@ impl KeyService for OneKey {
 }
 
 impl Fixture {
-    async fn with_keys(own: Option<Arc<OneKey>>, configured: Option<Arc<OneKey>>) -> Self {
+    async fn with_keys(own: Arc<OneKey>, configured: Option<Arc<OneKey>>) -> Self {
         let mut fixture = Self::new().await;
         let server = Arc::get_mut(&mut fixture.gate.server).expect("nobody else has it");
         server.keys = Arc::new(Keys {
-            own: own.map(|keys| keys as _),
+            own,
             configured: configured.map(|keys| keys as _),
             doors: Arc::clone(&server.doors),
             waiting_room: Arc::clone(&server.waiting_room),
@@ -128,7 +128,7 @@ fn context() -> EncryptionContext {
 #[tokio::test]
 async fn a_delivery_uses_the_key_in_the_services_name() {
     let keys = Arc::new(OneKey::default());
-    let aws = Fixture::with_keys(Some(Arc::clone(&keys)), None).await;
+    let aws = Fixture::with_keys(Arc::clone(&keys), None).await;
     let service = aws.service_caller(TRAIL);
     assert_eq!(aws.generate(&service, KEY).await, Ok(KEY.to_owned()));
     let events = aws.key_events().await;
@@ -158,7 +158,7 @@ async fn a_delivery_uses_the_key_in_the_services_name() {
 #[tokio::test]
 async fn a_read_uses_the_key_in_the_readers_name() {
     let keys = Arc::new(OneKey::default());
-    let aws = Fixture::with_keys(Some(Arc::clone(&keys)), None).await;
+    let aws = Fixture::with_keys(Arc::clone(&keys), None).await;
     let bob = aws.user(OWNER, "Bob", false).await;
     assert_eq!(aws.open_key(&bob).await, Ok(()));
     let users = keys.users.lock().expect("unpoisoned").clone();
@@ -188,7 +188,7 @@ async fn a_read_uses_the_key_in_the_readers_name() {
 // Proves: REC-062, REC-063, REC-064
 #[tokio::test]
 async fn callers_and_keys_account_learn_of_a_use_across_accounts() {
-    let aws = Fixture::with_keys(Some(Arc::default()), None).await;
+    let aws = Fixture::with_keys(Arc::default(), None).await;
     let eve = aws.user(OTHER, "Eve", false).await;
     assert_eq!(aws.open_key(&eve).await, Ok(()));
     let events = aws.key_events().await;
@@ -208,7 +208,7 @@ async fn callers_and_keys_account_learn_of_a_use_across_accounts() {
 #[tokio::test]
 async fn refused_uses_are_told_in_s3s_words_and_recorded() {
     let keys = Arc::new(OneKey::default());
-    let aws = Fixture::with_keys(Some(Arc::clone(&keys)), None).await;
+    let aws = Fixture::with_keys(Arc::clone(&keys), None).await;
     let bob = aws.user(OWNER, "Bob", false).await;
     let key = || KEY.to_owned();
     let message = "no".to_owned();
@@ -259,7 +259,7 @@ async fn the_configured_kms_is_asked_for_what_is_not_here() {
         ..OneKey::default()
     };
     let elsewhere = Arc::new(elsewhere);
-    let aws = Fixture::with_keys(Some(Arc::clone(&own)), Some(Arc::clone(&elsewhere))).await;
+    let aws = Fixture::with_keys(Arc::clone(&own), Some(Arc::clone(&elsewhere))).await;
     let bob = aws.user(OWNER, "Bob", false).await;
     assert_eq!(aws.generate(&bob, "alias/a").await, Ok(KEY.to_owned()));
     assert!(elsewhere.users.lock().expect("unpoisoned").is_empty());
