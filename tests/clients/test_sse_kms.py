@@ -67,8 +67,8 @@ def place(request, servers, tmp_path):
         return
     moto = Moto(tmp_path / "moto").start()
     environment = TIMES | {
-        "CAIRN_ENDPOINTS_KMS": f"keys={moto.endpoint} {REGION}",
-        "CAIRN_ENDPOINTS_CREDENTIALS_FILE": str(write_credentials(tmp_path / "keys", "keys")),
+        "CAIRN_ENDPOINTS_KMS": f"{REGION}={moto.endpoint}",
+        "CAIRN_ENDPOINTS_CREDENTIALS_FILE": str(write_credentials(tmp_path / "keys", "kms")),
     }
     yield Place(servers.start(environment=environment), moto.client("kms"), False)
     moto.stop()
@@ -466,8 +466,8 @@ def test_keys_that_cannot_serve_a_trail(place):
 def test_a_kms_that_does_not_answer_refuses_no_more_than_its_keys(servers, tmp_path):
     moto = Moto(tmp_path / "moto").start()
     environment = {
-        "CAIRN_ENDPOINTS_KMS": f"keys={moto.endpoint} {REGION}",
-        "CAIRN_ENDPOINTS_CREDENTIALS_FILE": str(write_credentials(tmp_path / "keys", "keys")),
+        "CAIRN_ENDPOINTS_KMS": f"{REGION}={moto.endpoint}",
+        "CAIRN_ENDPOINTS_CREDENTIALS_FILE": str(write_credentials(tmp_path / "keys", "kms")),
     }
     place = Place(servers.start(environment=environment), moto.client("kms"), False)
     arn = place.new_key("alias/away")

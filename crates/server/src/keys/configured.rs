@@ -1,23 +1,21 @@
 //! Keys of the configured KMS. It knows the credentials of the configuration alone, so whether a caller may use such
 //! a key is decided here, by the caller's own policies on the key's ARN. Services of Cairn's may encrypt with them.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cairn_access::policy::ContextKeys;
-use cairn_model::{AccountId, Arn, Region};
-use cairn_platform::{KmsClient, KmsConfig, KmsFailure, S3Credentials, S3Timeouts};
-use zeroize::Zeroizing;
+use cairn_model::{AccountId, Arn};
+use cairn_platform::{KmsClient, S3Timeouts, ServiceConfig, ServiceFailure};
 
 use super::{
     EncryptionContext, KeyFacts, KeyProblem, KeyService, KeyUser, NewDataKey, OpenedDataKey,
 };
 use crate::authorize::Question;
-use crate::client::credentials_of_section;
 use crate::config::EndpointsConfig;
 use crate::error::StartError;
+use crate::trail_delivery::service_config;
 use crate::trail_destinations::{KeyReference, KeyReferenceKind};
 
 /// A request to the endpoint waits for its key, so the time is short.
@@ -31,40 +29,24 @@ const TIMEOUTS: S3Timeouts = S3Timeouts {
 pub(crate) fn configured_keys(
     endpoints: &EndpointsConfig,
 ) -> Result<Option<Arc<dyn KeyService>>, StartError> {
-    let Some(settings) = &endpoints.kms else {
+    let Some(config) = service_config(endpoints, "kms", &endpoints.kms)? else {
         return Ok(None);
     };
-    let failed = |reason: String| StartError::Open {
-        part: "the configured KMS",
-        reason: format!("[{}]: {reason}", settings.name),
-    };
-    let file = endpoints.credentials_file.as_deref();
-    let found = credentials_of_section(file.unwrap_or(Path::new("")), &settings.name);
-    let (access_key_id, secret, session_token) =
-        found.map_err(|error| failed(error.to_string()))?;
-    let client = KmsClient::new(&KmsConfig {
-        name: settings.name.clone(),
-        url: settings.url.clone(),
-        region: settings.region.to_string(),
-        credentials: S3Credentials {
-            access_key_id,
-            secret: Zeroizing::new(secret.expose().to_owned()),
-            session_token,
-        },
-        ca_file: endpoints.ca_file.clone(),
+    let client = KmsClient::new(&ServiceConfig {
         timeouts: TIMEOUTS,
+        ..config
     });
-    Ok(Some(Arc::new(ConfiguredKeys {
-        client: client.map_err(|failure| failed(failure.to_string()))?,
-        region: settings.region.clone(),
-    })))
+    let client = client.map_err(|failure| StartError::Open {
+        part: "the configured KMS",
+        reason: failure.to_string(),
+    })?;
+    Ok(Some(Arc::new(ConfiguredKeys { client })))
 }
 
-/// Keys of one Region of a KMS.
+/// Keys at the addresses of the configuration.
 #[derive(Debug)]
 struct ConfiguredKeys {
     client: KmsClient,
-    region: Region,
 }
 
 #[async_trait]
@@ -75,11 +57,10 @@ impl KeyService for ConfiguredKeys {
         key: &KeyReference,
     ) -> Result<KeyFacts, KeyProblem> {
         let action = "kms:DescribeKey";
-        self.check_region(key)?;
         if let KeyReferenceKind::Key(_) = key.kind {
             decide(user, action, &key.arn(), &EncryptionContext::new())?;
         }
-        let told = self.client.describe(&key.arn()).await;
+        let told = self.client.describe(key.region.as_str(), &key.arn()).await;
         let told = told.map_err(|failure| problem(&failure, &key.arn()))?;
         decide(user, action, &told.arn, &EncryptionContext::new())?;
         Ok(KeyFacts {
@@ -95,16 +76,16 @@ impl KeyService for ConfiguredKeys {
         key: &KeyReference,
         context: &EncryptionContext,
     ) -> Result<NewDataKey, KeyProblem> {
-        self.check_region(key)?;
+        let region = key.region.as_str();
         let arn = match key.kind {
             KeyReferenceKind::Key(_) => key.arn(),
             KeyReferenceKind::Alias(_) => {
-                let told = self.client.describe(&key.arn()).await;
+                let told = self.client.describe(region, &key.arn()).await;
                 told.map_err(|failure| problem(&failure, &key.arn()))?.arn
             }
         };
         decide(user, "kms:GenerateDataKey", &arn, context)?;
-        let made = self.client.generate_data_key(&arn, context).await;
+        let made = self.client.generate_data_key(region, &arn, context).await;
         let made = made.map_err(|failure| problem(&failure, &arn))?;
         Ok(NewDataKey {
             key_arn: made.key_arn,
@@ -119,7 +100,8 @@ impl KeyService for ConfiguredKeys {
         wrapped: &[u8],
         context: &EncryptionContext,
     ) -> Result<OpenedDataKey, KeyProblem> {
-        let opened = self.client.decrypt(wrapped, context).await;
+        let region = user.region.as_str();
+        let opened = self.client.decrypt(region, wrapped, context).await;
         let opened = opened.map_err(|failure| problem(&failure, "of the object"))?;
         // Only the answer says which key it was; what was opened for nothing is wiped.
         decide(user, "kms:Decrypt", &opened.key_arn, context)?;
@@ -127,15 +109,6 @@ impl KeyService for ConfiguredKeys {
             key_arn: opened.key_arn,
             plain: opened.plain,
         })
-    }
-}
-
-impl ConfiguredKeys {
-    fn check_region(&self, key: &KeyReference) -> Result<(), KeyProblem> {
-        if key.region == self.region {
-            return Ok(());
-        }
-        Err(KeyProblem::NotFound { key: key.arn() })
     }
 }
 
@@ -185,10 +158,10 @@ fn account_of(key_arn: &str) -> Option<AccountId> {
 
 /// A failure of the KMS as the caller learns it. What the KMS refuses to the credentials of the configuration is told
 /// to the log alone.
-fn problem(failure: &KmsFailure, key: &str) -> KeyProblem {
+fn problem(failure: &ServiceFailure, key: &str) -> KeyProblem {
     let key = key.to_owned();
     match failure.code.as_str() {
-        "NotFoundException" => KeyProblem::NotFound { key },
+        "NotFoundException" | ServiceFailure::NOT_CONFIGURED => KeyProblem::NotFound { key },
         "DisabledException" => KeyProblem::Disabled { key },
         "KMSInvalidStateException" => KeyProblem::PendingDeletion { key },
         "InvalidKeyUsageException" => KeyProblem::WrongKind { key },
