@@ -36,7 +36,7 @@ class Place:
 
     def new_key(self, alias: str) -> str:
         """A key with an alias, which administrators and their policies decide on; its ARN."""
-        key = self.kms.create_key()["KeyMetadata"]
+        key = self.kms.create_key(KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]
         self.kms.create_alias(AliasName=alias, TargetKeyId=key["KeyId"])
         return key["Arn"]
 
@@ -459,7 +459,7 @@ def test_keys_that_cannot_serve_a_trail(place):
     elsewhere = trail.arn.replace(REGION, "eu-west-1")
     assert refusal(elsewhere) == "KmsKeyNotFoundException"
     assert refusal("alias/none") == "KmsKeyNotFoundException"
-    place.kms.disable_key(KeyId=trail.arn)
+    place.kms.disable_key(KeyId=trail.arn.rpartition("/")[2])
     assert refusal("alias/trails") == "KmsException"
 
 

@@ -47,13 +47,6 @@ pub(crate) trait Destinations: Send + Sync + fmt::Debug {
 
 /// Why a destination cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "keys cannot be reached yet; tests bring some that can"
-    )
-)]
 pub(crate) enum DestinationProblem {
     /// There is no such bucket.
     NoSuchBucket { bucket: String },
