@@ -3,6 +3,8 @@
 import pytest
 from botocore.exceptions import ClientError
 
+from harness.accounts import create_account
+from harness.events import EventMaker
 from harness.probes import Prober
 from harness.server import ACCOUNT, REGION
 from harness.trail_stand import TIMES, TrailStand
@@ -86,3 +88,22 @@ def test_a_region_that_is_disabled_goes_on_being_recorded(servers):
     assert codes(stand, prober) == ["RegionNotEnabled"]
     files = stand.keys("all-logs", f"/CloudTrail/{NEW}/")
     eventually(lambda: set(stand.journey.listed("all-logs")) >= set(files), 30, "their digests")
+
+
+# Proves: TRL-034, TRL-004
+def test_a_trail_of_an_account_that_has_other_regions_delivers(servers):
+    account = "222233334444"
+    few = {"CAIRN_ACCOUNT_REGIONS_BY_ACCOUNT": f"{account}=eu-west-1"}
+    server = servers.start(environment=TIMES | few)
+    stand, keys = TrailStand(server), create_account(server, account)
+    assert REGION == "us-east-1", "where the first account's endpoints are"
+    with pytest.raises(ClientError, match="Credential should be scoped to a valid region"):
+        server.client("cloudtrail", keys).describe_trails()
+    stand.make_bucket("far-logs", trail_arn("far", "eu-west-1", account), accounts=(account,))
+    trails = server.client("cloudtrail", keys, "eu-west-1")
+    trails.create_trail(Name="far", S3BucketName="far-logs", IsMultiRegionTrail=True)
+    trails.start_logging(Name="far")
+    event = EventMaker(980, account=account, region="eu-west-1").event()
+    stand.send([event])
+    stand.settle()
+    assert event["eventID"] in stand.ids("far-logs")
