@@ -105,7 +105,10 @@ def test_a_key_s_life(server, kms, key):
     assert first["readOnly"] is True
     assert first["managementEvent"] is True
     assert first["eventCategory"] == "Management"
-    assert first["requestParameters"] == {"encryptionContext": CONTEXT}
+    assert first["requestParameters"] == {
+        "encryptionContext": CONTEXT,
+        "encryptionAlgorithm": "SYMMETRIC_DEFAULT",
+    }
     assert first["responseElements"] is None
     resource = {"accountId": ACCOUNT, "type": "AWS::KMS::Key", "ARN": key}
     assert first["resources"] == [resource]
