@@ -11,10 +11,14 @@ from .server import ACCOUNT
 HOME = "us-east-1"
 
 
-def bucket_policy(bucket: str, arn: str, prefix: str = "") -> str:
-    """The policy that the manual gives for a trail's bucket (SEC-206, SEC-207)."""
+def bucket_policy(
+    bucket: str, arn: str | list[str], prefix: str = "", accounts: tuple[str, ...] = (ACCOUNT,)
+) -> str:
+    """The policy that the manual gives for a trail's bucket (SEC-206, SEC-207), or for one that
+    trails of several accounts share (REC-203, REC-204)."""
     service = {"Service": "cloudtrail.amazonaws.com"}
     source = {"aws:SourceArn": arn}
+    folders = [f"arn:aws:s3:::{bucket}/{prefix}AWSLogs/{account}/*" for account in accounts]
     return json.dumps(
         {
             "Version": "2012-10-17",
@@ -32,7 +36,7 @@ def bucket_policy(bucket: str, arn: str, prefix: str = "") -> str:
                     "Effect": "Allow",
                     "Principal": service,
                     "Action": "s3:PutObject",
-                    "Resource": f"arn:aws:s3:::{bucket}/{prefix}AWSLogs/{ACCOUNT}/*",
+                    "Resource": folders,
                     "Condition": {
                         "StringEquals": source | {"s3:x-amz-acl": "bucket-owner-full-control"}
                     },
@@ -42,9 +46,28 @@ def bucket_policy(bucket: str, arn: str, prefix: str = "") -> str:
     )
 
 
-def trail_arn(name: str) -> str:
-    """Of a trail of the first account in the home Region."""
-    return f"arn:aws:cloudtrail:{HOME}:{ACCOUNT}:trail/{name}"
+def key_policy(arn: str) -> str:
+    """The policy that the manual gives for a trail's key (SEC-332, SEC-333, SEC-346, SEC-348)."""
+    service = {"Service": "cloudtrail.amazonaws.com"}
+    source = {"StringEquals": {"aws:SourceArn": arn}}
+    trails = f"arn:aws:cloudtrail:*:{ACCOUNT}:trail/*"
+    context = {"StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": trails}}
+    statements = [
+        {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*"},
+        {
+            "Principal": service,
+            "Action": "kms:GenerateDataKey*",
+            "Condition": source | context,
+        },
+        {"Principal": service, "Action": "kms:DescribeKey", "Condition": source},
+    ]
+    allowed = [{"Effect": "Allow", "Resource": "*"} | statement for statement in statements]
+    return json.dumps({"Version": "2012-10-17", "Statement": allowed})
+
+
+def trail_arn(name: str, region: str = HOME, account: str = ACCOUNT) -> str:
+    """Of a trail, if nothing else is said of the first account in the home Region."""
+    return f"arn:aws:cloudtrail:{region}:{account}:trail/{name}"
 
 
 class Journey:

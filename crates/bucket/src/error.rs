@@ -2,6 +2,8 @@
 
 use std::io;
 
+use cairn_platform::SqliteError;
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum BucketsError {
@@ -54,12 +56,6 @@ pub enum BucketsError {
     /// The body that was to be stored ended in an error of the client's or of the connection.
     #[error("the body of the request broke off")]
     BodyBroken,
-    /// The key that is to encrypt or decrypt does not exist here.
-    #[error("Key '{key_id}' does not exist")]
-    NoSuchKmsKey {
-        /// The key, as the caller names it.
-        key_id: String,
-    },
     /// There is no such bucket.
     #[error("no such bucket")]
     NoSuchBucket,
@@ -140,6 +136,24 @@ impl BucketsError {
                 | Self::Failed { .. }
                 | Self::Damaged { .. }
         )
+    }
+
+    /// Converts the refusal of a database.
+    pub(crate) fn opening(during: &'static str) -> impl FnOnce(SqliteError) -> Self {
+        move |error| match error {
+            SqliteError::InUse { path } => Self::InUse { path },
+            SqliteError::Unsafe {
+                setting,
+                found,
+                needed,
+            } => Self::Unsafe {
+                setting,
+                found,
+                needed,
+            },
+            SqliteError::Database(error) => Self::while_(during)(error),
+            SqliteError::Disk(error) => Self::disk(during)(error),
+        }
     }
 
     /// Converts a database error where the context is known.

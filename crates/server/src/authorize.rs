@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use cairn_access::policy::{
     ContextKeys, Decision, PolicyDocument, PolicyKind, PolicyLayer, PolicySets, RequestContext,
-    evaluate, managed_by_arn,
+    RequestFacts, evaluate, managed_by_arn,
 };
 use cairn_access::{Principal, UserSession};
 use cairn_catalog::identity::{
@@ -278,7 +278,29 @@ impl Grants {
         region: &str,
         (held, session_documents): (Arc<HeldPolicies>, Option<Vec<String>>),
     ) -> Self {
-        let mut keys = ContextKeys::of_call(&caller.principal, &call.policy_facts(region));
+        let facts = call.policy_facts(region);
+        Self::with_facts(caller, &facts, (held, session_documents))
+    }
+
+    /// What applies to a service that acts by itself, within this process: what policies of resources say of it.
+    pub(crate) fn of_service(caller: &Caller, now_ms: i64, region: &str) -> Self {
+        let facts = RequestFacts {
+            now_ms,
+            source_ip: None,
+            secure_transport: false,
+            user_agent: None,
+            referer: None,
+            requested_region: region,
+        };
+        Self::with_facts(caller, &facts, (Arc::default(), None))
+    }
+
+    fn with_facts(
+        caller: &Caller,
+        facts: &RequestFacts<'_>,
+        (held, session_documents): (Arc<HeldPolicies>, Option<Vec<String>>),
+    ) -> Self {
+        let mut keys = ContextKeys::of_call(&caller.principal, facts);
         keys.set_tags("aws:PrincipalTag", borrowed(&held.tags));
         if let Some(facts) = &caller.session {
             keys.set_tags("aws:PrincipalTag", borrowed(&facts.tags));
@@ -392,4 +414,32 @@ fn borrowed(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
     pairs
         .iter()
         .map(|(key, value)| (key.as_str(), value.as_str()))
+}
+
+/// Whether a role's own policies, within its boundary, let it do something in its account.
+pub(crate) fn role_may(
+    role: &IdentitySnapshot,
+    principal: &Principal,
+    keys: &ContextKeys,
+    (action, resource): (&str, &str),
+) -> bool {
+    let held = HeldPolicies::of(role);
+    let mut keys = keys.clone();
+    keys.set_tags("aws:PrincipalTag", borrowed(&held.tags));
+    keys.set("aws:ResourceAccount", role.account.account.as_str());
+    let request = RequestContext {
+        action,
+        resource,
+        principal,
+        keys: &keys,
+    };
+    let identity: Vec<&PolicyDocument> = held.identity.iter().map(Held::document).collect();
+    let sets = PolicySets {
+        identity: &identity,
+        boundary: held.boundary.as_ref().map(Held::document),
+        session: None,
+        resource: None,
+        same_account: true,
+    };
+    !held.unreadable && evaluate(&request, &sets) == Decision::Allow
 }

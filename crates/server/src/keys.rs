@@ -1,6 +1,13 @@
 //! KMS keys as the rest of the node uses them: the bucket endpoint encrypts objects with them (SSE-KMS), and an
 //! operation that sets a trail's key asks whether it can be used. Whose keys they are, those of this node or of a
-//! configured KMS, stays behind one trait.
+//! configured KMS, stays behind one trait; nobody uses a key but through `Keys`, which records it.
+
+mod configured;
+mod keyring;
+mod use_record;
+
+pub(crate) use configured::configured_keys;
+pub(crate) use keyring::Keys;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -14,11 +14,7 @@ mod error;
 mod input;
 mod key_policies;
 mod keys;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "buckets and trails use keys with the next change")
-)]
-pub(crate) mod local_keys;
+mod local_keys;
 mod material;
 mod members;
 mod operation;
@@ -34,6 +30,7 @@ pub(crate) use asking::ask;
 pub(crate) use due::keep_appointments;
 pub(crate) use error::{KmsError, KmsErrorCode};
 pub(crate) use input::KmsInput;
+pub(crate) use local_keys::LocalKeys;
 pub(crate) use operation::{ChangeCall, Found, KmsAnswer, KmsOperation, ReadCall, Run, Site};
 pub(crate) use table::OPERATIONS;
 

@@ -15,10 +15,6 @@ mod pipeline;
 mod administration;
 mod bucket_gate;
 pub mod iam;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "buckets and trails use keys with the next change")
-)]
 mod keys;
 mod kms;
 mod operations;

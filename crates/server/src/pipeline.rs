@@ -40,6 +40,7 @@ use crate::http::{
     Answer, BodyBudget, BodyError, BodyLength, BodyLimits, ConnectionFacts, Handler, HeadRefusal,
     HeldBody, ResponseBody, Room, UnreadBody, check_head,
 };
+use crate::keys::Keys;
 use crate::lake_keeper::LakeKeeper;
 use crate::metrics::{CallLabels, Metrics, signed};
 use crate::operations::Dispatch;
@@ -72,6 +73,8 @@ pub(crate) struct Server {
     pub(crate) doors: Arc<Doors>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) waiting_room: Arc<WaitingRoom>,
+    /// KMS keys, of this node and configured.
+    pub(crate) keys: Arc<Keys>,
     pub(crate) log: Arc<SegmentedLog>,
     pub(crate) lake: Arc<LakeKeeper>,
     pub(crate) buckets: Arc<Buckets>,
@@ -400,6 +403,11 @@ impl Server {
         trails.set_counts(&self.trails.counts());
         if let Ok(used) = self.trails.spool_use().await {
             trails.set_spool(&used, self.clock.now_ms());
+        }
+        let outlets = &self.metrics.outlets;
+        outlets.set_counts(&self.trails.outlet_counts());
+        if let Ok(used) = self.trails.lane_use().await {
+            outlets.set_waiting(&used, self.clock.now_ms());
         }
     }
 

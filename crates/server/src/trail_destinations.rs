@@ -22,8 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Asks the destinations of trails. Implementations bound what they wait for; callers do as well.
 #[async_trait]
 pub(crate) trait Destinations: Send + Sync + fmt::Debug {
-    /// The ARN of the key that is meant: aliases are looked up, and the key must be there and enabled (SEC-361, SEC-323).
-    async fn resolve_key(&self, key: &KeyReference) -> Result<String, DestinationProblem>;
+    /// The ARN of the key that is meant for the trail: aliases are looked up, and the key must be there and enabled
+    /// (SEC-361, SEC-323).
+    async fn resolve_key(
+        &self,
+        trail: &Trail,
+        key: &KeyReference,
+    ) -> Result<String, DestinationProblem>;
 
     /// Whether the trail's bucket is there and takes what the trail delivers, encrypted as the trail wants it
     /// (TRL-049, SEC-369).
@@ -46,7 +51,7 @@ pub(crate) trait Destinations: Send + Sync + fmt::Debug {
     not(test),
     expect(
         dead_code,
-        reason = "keys, topics and log groups cannot be reached yet; tests bring some that can"
+        reason = "keys cannot be reached yet; tests bring some that can"
     )
 )]
 pub(crate) enum DestinationProblem {
@@ -170,9 +175,10 @@ pub(crate) async fn check(
 pub(crate) async fn resolve_key(
     destinations: &dyn Destinations,
     clock: &Arc<dyn Clock>,
+    trail: &Trail,
     key: &KeyReference,
 ) -> Result<String, ApiError> {
-    within(clock, destinations.resolve_key(key)).await
+    within(clock, destinations.resolve_key(trail, key)).await
 }
 
 async fn within<T>(

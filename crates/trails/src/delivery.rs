@@ -24,7 +24,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Pause after the catalog could not be asked.
 const RETRY: Duration = Duration::from_secs(1);
 /// What a damaged file is called in a trail's status.
-const SPOOL_DAMAGED: &str = "SpoolDamaged";
+pub(crate) const SPOOL_DAMAGED: &str = "SpoolDamaged";
 /// What a file that the disk does not give back is called there.
 const SPOOL_UNREADABLE: &str = "SpoolUnreadable";
 /// Longest code of an endpoint's that is told.
@@ -238,7 +238,7 @@ impl Delivery {
 }
 
 /// Full jitter: anything up to the bound, which doubles with each failure (R15).
-fn pause_after(failures: u32, longest: Duration, entropy: &dyn Entropy) -> Duration {
+pub(crate) fn pause_after(failures: u32, longest: Duration, entropy: &dyn Entropy) -> Duration {
     let factor = 1_u32
         .checked_shl(failures.saturating_sub(1))
         .unwrap_or(u32::MAX);
@@ -377,8 +377,9 @@ async fn delivered(shared: &Arc<Shared>, file: &RecordedFile, attempted_ms: i64)
             failpoints::reach(failpoints::PUT_RECORDED);
             shared.counters.add_delivered();
             shared.forget_attempts(file.id);
+            shared.outlets.due.notify_one();
             if !file.file.is_validated {
-                shared.remove_spooled(&file.file.spooled).await;
+                shared.release_spooled(&file.file.spooled).await;
             }
             true
         }
@@ -453,18 +454,18 @@ async fn give_up(shared: &Arc<Shared>, file: &RecordedFile, attempted_ms: i64, c
             );
             shared.counters.add_lost_events(file.file.events);
             shared.forget_attempts(file.id);
-            shared.remove_spooled(&file.file.spooled).await;
+            shared.release_spooled(&file.file.spooled).await;
         }
         Err(error) => tracing::warn!(%error, "a file could not be given up yet"),
     }
 }
 
 /// What an endpoint calls its trouble, as a status can show it.
-fn told_code(code: &str) -> String {
+pub(crate) fn told_code(code: &str) -> String {
     let plain = code.chars().filter(char::is_ascii_graphic);
     plain.take(CODE_CHARACTERS_MAX).collect()
 }
 
-fn millis(duration: Duration) -> i64 {
+pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

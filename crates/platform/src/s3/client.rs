@@ -1,5 +1,7 @@
 //! The requests to one endpoint.
 
+use std::path::Path;
+
 use aws_credential_types::Credentials;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -46,7 +48,7 @@ impl S3Client {
             // checksums that the SDK would add to everything else.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .http_client(http_client(&config)?);
+            .http_client(http_client(&config.name, config.ca_file.as_deref())?);
         if let Some(url) = &config.url {
             builder = builder.endpoint_url(url);
         }
@@ -108,7 +110,7 @@ impl S3Client {
         // A success whose body is an error comes as an error: the SDK looks into it.
         let sent = request.customize().config_override(signer).send().await;
         match sent {
-            Ok(_) => Ok(PutOutcome::Created),
+            Ok(answer) => told_encryption(object, answer.server_side_encryption.as_ref()),
             Err(error) => match S3Failure::of(&error) {
                 failure if object.if_none_match && failure.http_status == Some(412) => {
                     Ok(PutOutcome::AlreadyThere)
@@ -233,13 +235,15 @@ impl S3Client {
     }
 }
 
-fn http_client(
-    config: &S3EndpointConfig,
+/// A client that trusts the system's certificates and those of `ca_file`.
+pub(crate) fn http_client(
+    name: &str,
+    ca_file: Option<&Path>,
 ) -> Result<aws_sdk_s3::config::SharedHttpClient, S3Failure> {
     let mut trusted = TrustStore::default();
-    if let Some(file) = &config.ca_file {
+    if let Some(file) = ca_file {
         let unreadable = |reason: &dyn std::fmt::Display| {
-            let message = format!("endpoint {}: {}: {reason}", config.name, file.display());
+            let message = format!("endpoint {name}: {}: {reason}", file.display());
             S3Failure::new(S3Failure::INVALID_REQUEST, message)
         };
         let pem = std::fs::read(file).map_err(|error| unreadable(&error))?;
@@ -255,13 +259,26 @@ fn http_client(
     let context = context.map_err(|error| {
         S3Failure::new(
             S3Failure::INVALID_REQUEST,
-            format!("endpoint {}: {error}", config.name),
+            format!("endpoint {name}: {error}"),
         )
     })?;
     Ok(aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
         .tls_context(context)
         .build_https())
+}
+
+/// What came of a put. An endpoint that does not know SSE-KMS may store the object all the same: that is no success.
+fn told_encryption(
+    object: &NewObject,
+    told: Option<&ServerSideEncryption>,
+) -> Result<PutOutcome, S3Failure> {
+    let is_kms = matches!(object.encryption, Some(ObjectEncryption::Kms { .. }));
+    if is_kms && told != Some(&ServerSideEncryption::AwsKms) {
+        let message = "the endpoint does not say that it has encrypted the object with the KMS key";
+        return Err(S3Failure::new(S3Failure::NOT_ENCRYPTED, message));
+    }
+    Ok(PutOutcome::Created)
 }
 
 /// The Region in an answer with one element more around it than AWS's, as SeaweedFS gives it.

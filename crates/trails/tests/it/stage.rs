@@ -17,9 +17,10 @@ use cairn_model::{
     canonicalize,
 };
 use cairn_platform::{
-    Clock, Disk, Entropy, ManualClock, MasterKey, MemoryPuts, RealDisk, SeededEntropy,
+    Clock, Disk, Entropy, ManualClock, MasterKey, MemoryBuses, MemoryLogStreams, MemoryPuts,
+    MemoryTopics, RealDisk, SeededEntropy,
 };
-use cairn_trails::{RegionsOfAccount, Trails, TrailsConfig, TrailsParts};
+use cairn_trails::{BusParts, OutletParts, RegionsOfAccount, Trails, TrailsConfig, TrailsParts};
 use serde_json::Value;
 
 pub(crate) const BUCKET: &str = "audit";
@@ -34,12 +35,22 @@ pub(crate) struct Stage {
     pub(crate) log: Arc<MemoryLog>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) puts: Arc<MemoryPuts>,
+    pub(crate) told: Told,
     pub(crate) trails: Arc<Trails>,
     pub(crate) config: TrailsConfig,
     disk: Arc<dyn Disk>,
     entropy: Arc<dyn Entropy>,
     master_key: MasterKey,
     events: u64,
+}
+
+/// Topics, log groups and buses.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) topics: Arc<MemoryTopics>,
+    pub(crate) logs: Arc<MemoryLogStreams>,
+    pub(crate) buses: Arc<MemoryBuses>,
+    pub(crate) has_buses: bool,
 }
 
 impl Stage {
@@ -82,9 +93,11 @@ impl Stage {
         });
         let puts = Arc::new(MemoryPuts::new(&[BUCKET, "other"]));
         let master_key = MasterKey::generate(&*entropy);
+        let told = Told::default();
         let parts = Self::parts(
             (&config, &catalog, &log, &puts),
             (&clock, &entropy, &disk, &master_key),
+            &told,
         );
         let trails = Trails::open(parts).await.expect("opens");
         Self {
@@ -93,6 +106,7 @@ impl Stage {
             log,
             catalog,
             puts,
+            told,
             trails,
             config,
             disk,
@@ -115,13 +129,25 @@ impl Stage {
             &Arc<dyn Disk>,
             &MasterKey,
         ),
+        told: &Told,
     ) -> TrailsParts {
+        let buses = Arc::clone(&told.buses) as _;
+        let source_prefix = "aws.".to_owned();
         TrailsParts {
             config: config.clone(),
             catalog: Arc::clone(catalog) as _,
             log: Arc::clone(log) as _,
             disk: Arc::clone(disk),
             puts: Arc::clone(puts) as _,
+            outlets: OutletParts {
+                catalog: Arc::clone(catalog) as _,
+                topics: Arc::clone(&told.topics) as _,
+                log_streams: Arc::clone(&told.logs) as _,
+                buses: told.has_buses.then_some(BusParts {
+                    buses,
+                    source_prefix,
+                }),
+            },
             master_key: master_key.clone(),
             clock: Arc::clone(clock) as _,
             entropy: Arc::clone(entropy),
@@ -136,6 +162,7 @@ impl Stage {
         let parts = Self::parts(
             (&self.config, &self.catalog, &self.log, &self.puts),
             (&self.clock, &self.entropy, &self.disk, &self.master_key),
+            &self.told,
         );
         self.trails = Trails::open(parts).await.expect("opens again");
     }
