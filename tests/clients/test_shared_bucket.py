@@ -18,13 +18,12 @@ from harness.waiting import eventually
 #: The second account's ID begins with zeroes, which belong to it.
 SECOND, THIRD = "000011112222", "222233334444"
 BUCKET = "everybodys-logs"
-ALL_OBJECTS = [
-    {
-        "ReadWriteType": "All",
-        "IncludeManagementEvents": True,
-        "DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3:::"]}],
-    }
-]
+
+
+def objects(arn: str) -> list[dict]:
+    """A basic selector of all management events, and of objects by the beginning of their ARN."""
+    resources = [{"Type": "AWS::S3::Object", "Values": [arn]}]
+    return [{"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": resources}]
 
 
 class Accounts:
@@ -280,13 +279,13 @@ def test_the_owner_and_the_caller_get_the_events_of_an_object(accounts):
     owner, bob, mary = ACCOUNT, SECOND, THIRD
     buckets = {owner: "owner-logs", bob: "bob-logs", mary: "mary-logs"}
     # Bob names the one bucket; the others take all buckets, those that are made later as well.
-    named = json.loads(json.dumps(ALL_OBJECTS).replace("arn:aws:s3:::", "arn:aws:s3:::owners-"))
+    selected = {bob: "arn:aws:s3:::owners-bucket/"}
     for account, bucket in buckets.items():
         arn = trail_arn("object-trail", REGION, account)
         stand.make_bucket(bucket, arn, accounts=(account,))
         trails = accounts.client("cloudtrail", account)
         trails.create_trail(Name="object-trail", S3BucketName=bucket)
-        selectors = named if account == bob else ALL_OBJECTS
+        selectors = objects(selected.get(account, "arn:aws:s3:::"))
         trails.put_event_selectors(TrailName="object-trail", EventSelectors=selectors)
         trails.start_logging(Name="object-trail")
     stand.settle()

@@ -25,6 +25,7 @@ use crate::sts;
 pub(crate) enum CalledService {
     CloudTrail,
     CloudTrailData,
+    Kms,
     Query(QueryService),
 }
 
@@ -33,6 +34,7 @@ impl CalledService {
         match name {
             "cloudtrail" => Some(Self::CloudTrail),
             "cloudtrail-data" => Some(Self::CloudTrailData),
+            "kms" => Some(Self::Kms),
             "iam" => Some(Self::Query(QueryService::Iam)),
             "sts" => Some(Self::Query(QueryService::Sts)),
             "cairn" => Some(Self::Query(QueryService::Cairn)),

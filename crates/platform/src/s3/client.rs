@@ -110,7 +110,7 @@ impl S3Client {
         // A success whose body is an error comes as an error: the SDK looks into it.
         let sent = request.customize().config_override(signer).send().await;
         match sent {
-            Ok(_) => Ok(PutOutcome::Created),
+            Ok(answer) => told_encryption(object, answer.server_side_encryption.as_ref()),
             Err(error) => match S3Failure::of(&error) {
                 failure if object.if_none_match && failure.http_status == Some(412) => {
                     Ok(PutOutcome::AlreadyThere)
@@ -266,6 +266,19 @@ pub(crate) fn http_client(
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
         .tls_context(context)
         .build_https())
+}
+
+/// What came of a put. An endpoint that does not know SSE-KMS may store the object all the same: that is no success.
+fn told_encryption(
+    object: &NewObject,
+    told: Option<&ServerSideEncryption>,
+) -> Result<PutOutcome, S3Failure> {
+    let is_kms = matches!(object.encryption, Some(ObjectEncryption::Kms { .. }));
+    if is_kms && told != Some(&ServerSideEncryption::AwsKms) {
+        let message = "the endpoint does not say that it has encrypted the object with the KMS key";
+        return Err(S3Failure::new(S3Failure::NOT_ENCRYPTED, message));
+    }
+    Ok(PutOutcome::Created)
 }
 
 /// The Region in an answer with one element more around it than AWS's, as SeaweedFS gives it.
