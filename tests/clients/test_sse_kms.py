@@ -11,6 +11,7 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
+from harness.accounts import create_account
 from harness.moto import Moto, write_credentials
 from harness.server import ACCOUNT, REGION
 from harness.signature import Credentials
@@ -23,6 +24,7 @@ DELIVERED_SECONDS = 60.0
 TEXT = b"the quick brown fox jumps over the lazy dog" * 2000
 MIB = 1024 * 1024
 TRAIL = "sealed"
+OTHER = "333344445555"
 
 
 class Place:
@@ -461,6 +463,62 @@ def test_keys_that_cannot_serve_a_trail(place):
     assert refusal("alias/none") == "KmsKeyNotFoundException"
     place.kms.disable_key(KeyId=trail.arn.rpartition("/")[2])
     assert refusal("alias/trails") == "KmsException"
+
+
+# Proves: SEC-315, SEC-341, REC-062, REC-063, REC-064
+def test_a_key_of_another_account(servers):
+    server = servers.start(environment=TIMES)
+    theirs = create_account(server, OTHER)
+    place = Place(server, server.client("kms", theirs), True)
+    trail = SealedTrail(place, "their-key-logs")
+    client = server.client("cloudtrail")
+    wanted = {"Name": TRAIL, "S3BucketName": "their-key-logs", "KmsKeyId": trail.arn}
+    code = "InsufficientEncryptionPolicyException"
+    assert trail.arn.split(":")[4] == OTHER
+    assert refused(client.create_trail, **wanted)[0] == code
+    policy = json.loads(key_policy())
+    # The account of the key governs it; the trail's may decrypt what trails have encrypted.
+    policy["Statement"][0]["Principal"] = {"AWS": f"arn:aws:iam::{OTHER}:root"}
+    reading = {
+        "Sid": "EnableEncryptedCloudTrailLogReadAccess",
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+        "Action": "kms:Decrypt",
+        "Resource": trail.arn,
+        "Condition": {"Null": {"kms:EncryptionContext:aws:cloudtrail:arn": "false"}},
+    }
+
+    def put(*more: dict) -> None:
+        document = policy | {"Statement": policy["Statement"] + list(more)}
+        place.kms.put_key_policy(
+            KeyId=trail.arn, PolicyName="default", Policy=json.dumps(document)
+        )
+
+    put()
+    assert client.create_trail(**wanted)["KmsKeyId"] == trail.arn
+    client.start_logging(Name=TRAIL)
+    server.client("iam").list_users()
+    key = eventually(trail.keys, DELIVERED_SECONDS, "a file")[0]
+    asked = {"Bucket": "their-key-logs", "Key": key}
+    assert refused(place.s3.get_object, **asked) == ("AccessDenied", 403)
+    put(reading)
+    assert gzip.decompress(place.s3.get_object(**asked)["Body"].read())
+
+    def copies() -> list[dict]:
+        attribute = {"AttributeKey": "EventName", "AttributeValue": "Decrypt"}
+        found = []
+        for credentials in (server.credentials, theirs):
+            history = server.client("cloudtrail", credentials)
+            events = history.lookup_events(LookupAttributes=[attribute])["Events"]
+            records = [json.loads(event["CloudTrailEvent"]) for event in events]
+            found += [record for record in records if "errorCode" not in record]
+        return found if len(found) == 2 else []
+
+    ours, foreign = eventually(copies, what="a copy for each account")
+    assert ours["recipientAccountId"] == ACCOUNT and foreign["recipientAccountId"] == OTHER
+    assert ours["sharedEventID"] == foreign["sharedEventID"]
+    assert ours["eventID"] != foreign["eventID"]
+    assert ours["userIdentity"]["userName"] and foreign["userIdentity"]["type"] == "AWSAccount"
 
 
 def test_a_kms_that_does_not_answer_refuses_no_more_than_its_keys(servers, tmp_path):
