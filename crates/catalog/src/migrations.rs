@@ -16,6 +16,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     ),
     (4, "changes", include_str!("../migrations/0004_changes.sql")),
     (5, "trails", include_str!("../migrations/0005_trails.sql")),
+    (
+        8,
+        "spool use",
+        include_str!("../migrations/0008_spool_use.sql"),
+    ),
 ];
 
 /// Brings the schema to the program's version. A catalog written by a newer program is refused.

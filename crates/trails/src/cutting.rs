@@ -17,7 +17,7 @@ use cairn_model::{
 };
 use cairn_platform::{DiskError, Entropy};
 
-use crate::active::{ActiveTrails, open_chain};
+use crate::active::{ActiveTrail, ActiveTrails, open_chain};
 use crate::log_file::{FinishedFile, LogFile};
 use crate::spool::Spool;
 
@@ -43,7 +43,7 @@ type OutputKey = (String, AccountId, Region);
 /// A file in the making, with the trail as it was when the file began.
 #[derive(Debug)]
 struct Output {
-    trail: Arc<crate::active::ActiveTrail>,
+    trail: Arc<ActiveTrail>,
     file: LogFile,
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct OpenCut {
     chains: Vec<ChainChange>,
     buffered: usize,
     content_bytes: u64,
-    unreadable: u64,
+    quarantined: u64,
 }
 
 impl OpenCut {
@@ -89,13 +89,13 @@ impl OpenCut {
             chains: Vec::new(),
             buffered: 0,
             content_bytes: 0,
-            unreadable: 0,
+            quarantined: 0,
         }
     }
 
-    /// Records of which nobody knows what they are, since this was last asked.
-    pub(crate) fn take_unreadable(&mut self) -> u64 {
-        std::mem::take(&mut self.unreadable)
+    /// How many records were set aside since this was last asked.
+    pub(crate) fn take_quarantined(&mut self) -> u64 {
+        std::mem::take(&mut self.quarantined)
     }
 
     /// The next record to read.
@@ -164,41 +164,30 @@ impl OpenCut {
     }
 
     fn take_event(&mut self, trails: &ActiveTrails, record: &LogRecord) -> Result<(), DiskError> {
-        let Some(header) = header_of(record) else {
-            tracing::error!(
-                sequence = record.sequence.0,
-                "a record cannot be read, no trail gets its event"
-            );
-            self.unreadable += 1;
-            return Ok(());
+        let chosen = match contained(|| Chosen::of(trails, record)) {
+            Ok(Some(chosen)) => chosen,
+            Ok(None) => return Ok(()),
+            Err(reason) => return self.set_aside(record, reason),
         };
-        let mut event: Option<Bytes> = None;
-        for trail in trails.takers(&header) {
-            let event = event.get_or_insert_with(|| delivered_form(&record.record.body));
+        for trail in chosen.takers {
             let key = (
                 trail.trail.id.0.clone(),
-                header.account,
-                header.region.clone(),
+                chosen.account,
+                chosen.region.clone(),
             );
             let mut before = 0;
             let output = self
                 .outputs
-                .entry(key)
+                .entry(key.clone())
                 .and_modify(|output| before = output.file.pending_bytes())
                 .or_insert_with(|| Output {
-                    trail: Arc::clone(trail),
+                    trail,
                     file: LogFile::new(self.spool.new_name()),
                 });
-            let time_ms = header.event_time.as_micros().div_euclid(1000);
-            output.file.push(event, time_ms);
-            self.content_bytes += event.len() as u64;
+            output.file.push(&chosen.event, chosen.time_ms);
+            self.content_bytes += chosen.event.len() as u64;
             self.buffered += output.file.pending_bytes() - before;
             if output.file.content_bytes() >= self.limits.file_bytes_max {
-                let key = (
-                    trail.trail.id.0.clone(),
-                    header.account,
-                    header.region.clone(),
-                );
                 self.finish_one(&key)?;
             } else if output.file.pending_bytes() >= PIECE_BYTES {
                 self.buffered -= output.file.pending_bytes();
@@ -208,6 +197,22 @@ impl OpenCut {
         if self.buffered > self.limits.buffer_bytes_max {
             self.spill_largest()?;
         }
+        Ok(())
+    }
+
+    /// Keeps a record that no trail can read with the reason (P8): those behind it go on. A record that is
+    /// read again after a crash has the same name and the same bytes.
+    fn set_aside(&mut self, record: &LogRecord, reason: &'static str) -> Result<(), DiskError> {
+        let sequence = record.sequence.0;
+        let name = format!("{:05}-{sequence:020}.record", self.partition.0);
+        let bytes = record.quarantined(self.partition, reason);
+        self.spool.quarantine(&name, &bytes)?;
+        tracing::error!(
+            sequence,
+            reason,
+            "a record is quarantined: no trail gets its event"
+        );
+        self.quarantined += 1;
         Ok(())
     }
 
@@ -317,6 +322,38 @@ impl SpoolRoom {
     }
 }
 
+/// What trails make of an event: a function of both, so that a panic in it leaves nothing half done.
+struct Chosen {
+    takers: Vec<Arc<ActiveTrail>>,
+    account: AccountId,
+    region: Region,
+    time_ms: i64,
+    event: Bytes,
+}
+
+impl Chosen {
+    /// None if no trail takes it.
+    fn of(trails: &ActiveTrails, record: &LogRecord) -> Result<Option<Self>, &'static str> {
+        let header = header_of(record).ok_or("neither header nor event can be read")?;
+        let takers: Vec<_> = trails.takers(&header).cloned().collect();
+        if takers.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            takers,
+            account: header.account,
+            region: header.region.clone(),
+            time_ms: header.event_time.as_micros().div_euclid(1000),
+            event: delivered_form(&record.record.body),
+        }))
+    }
+}
+
+/// A single event must not stop all trails (P8): what it makes panic is told as what cannot be read.
+fn contained<T>(work: impl FnOnce() -> Result<T, &'static str>) -> Result<T, &'static str> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err("choosing its trails ended in a panic"))
+}
+
 /// The door wrote the header; one that does not read is made from the event again.
 fn header_of(record: &LogRecord) -> Option<RoutingHeader<'_>> {
     if let Ok(header) = RoutingHeader::decode(&record.record.header) {
@@ -409,4 +446,18 @@ fn unique_part(entropy: &dyn Entropy) -> String {
         }
     }
     unique
+}
+
+#[cfg(test)]
+mod tests {
+    use super::contained;
+
+    // Proves: P8
+    #[test]
+    fn a_panic_over_one_event_is_told_as_an_event_that_cannot_be_read() {
+        assert_eq!(contained(|| Ok(1)), Ok(1));
+        assert_eq!(contained::<()>(|| Err("told")), Err("told"));
+        let met = contained::<()>(|| panic!("planted"));
+        assert_eq!(met, Err("choosing its trails ended in a panic"));
+    }
 }

@@ -14,6 +14,7 @@ mod spool;
 mod trails;
 
 pub use config::TrailsConfig;
+pub use delivery::PutSteps;
 pub use error::TrailsError;
 pub use reader::READER;
 pub use trails::{RegionsOfAccount, Trails, TrailsCounts, TrailsParts};

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::active::{ActiveTrails, EnabledRegions};
 use crate::config::TrailsConfig;
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, PutSteps};
 use crate::digests::Digests;
 use crate::error::TrailsError;
 use crate::reader::{Next, Reader};
@@ -116,6 +116,8 @@ pub(crate) struct Counters {
     lost_records: AtomicU64,
     unlisted: AtomicU64,
     already_there: AtomicU64,
+    conflicts: AtomicU64,
+    quarantined: AtomicU64,
 }
 
 /// What delivery has done since the start, as numbers.
@@ -141,6 +143,10 @@ pub struct TrailsCounts {
     pub unlisted: u64,
     /// Puts that found an object of their key: attempts without answer that had succeeded, or somebody else's.
     pub already_there: u64,
+    /// Those of them that found other bytes, as far as these may be read.
+    pub conflicts: u64,
+    /// Records that could not be read and are kept beside the spool.
+    pub quarantined: u64,
 }
 
 impl Counters {
@@ -177,6 +183,14 @@ impl Counters {
 
     pub(crate) fn add_already_there(&self) {
         self.already_there.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_conflict(&self) {
+        self.conflicts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_quarantined(&self, records: u64) {
+        self.quarantined.fetch_add(records, Ordering::Relaxed);
     }
 
     pub(crate) fn add_unlisted(&self) {
@@ -230,6 +244,24 @@ impl Shared {
         let _ = removing.await;
     }
 
+    /// Removes the files that the catalog does not know: what gave an error when it was recorded may be
+    /// recorded all the same.
+    pub(crate) async fn settle_doubtful(
+        &self,
+        doubtful: &mut Vec<String>,
+    ) -> Result<(), TrailsError> {
+        if doubtful.is_empty() {
+            return Ok(());
+        }
+        let known: HashSet<String> = self.catalog.spooled().await?.into_iter().collect();
+        for name in doubtful.drain(..) {
+            if !known.contains(&name) {
+                self.remove_spooled(&name).await;
+            }
+        }
+        Ok(())
+    }
+
     /// The trails at the reader's position.
     pub(crate) fn current(&self) -> Option<Arc<ActiveTrails>> {
         self.current
@@ -238,10 +270,9 @@ impl Shared {
             .clone()
     }
 
-    /// True if the trail is known to be deleted.
+    /// True if the trail is known to be deleted. One that this build cannot read is not.
     pub(crate) fn is_deleted(&self, trail: &TrailId) -> bool {
-        self.current()
-            .is_some_and(|trails| trails.get(trail).is_none())
+        self.current().is_some_and(|trails| !trails.exists(trail))
     }
 }
 
@@ -253,11 +284,15 @@ impl Trails {
             let entropy = Arc::clone(&parts.entropy);
             tokio::task::spawn_blocking(move || Spool::open(disk, &folder, entropy))
         };
-        let spool = spool.await.map_err(|_| TrailsError::ThreadEnded)??;
+        let spool = spool
+            .await
+            .map_err(TrailsError::of_thread("opening the spool"))??;
         let known: HashSet<String> = parts.catalog.spooled().await?.into_iter().collect();
         let sweeping = spool.clone();
         let swept = tokio::task::spawn_blocking(move || sweeping.sweep(&known));
-        let swept = swept.await.map_err(|_| TrailsError::ThreadEnded)??;
+        let swept = swept
+            .await
+            .map_err(TrailsError::of_thread("sweeping the spool"))??;
         if swept > 0 {
             tracing::info!(
                 files = swept,
@@ -296,8 +331,8 @@ impl Trails {
     /// Learns how trails are configured now. Call after each change of one, before it is answered: from then on
     /// what the trail selects is recorded.
     pub async fn refresh(&self) -> Result<(), TrailsError> {
-        let trails = self.shared.catalog.current_trails().await?;
-        let newest = Arc::new(ActiveTrails::new(trails));
+        let found = self.shared.catalog.current_trails().await?;
+        let newest = Arc::new(ActiveTrails::new(found.trails));
         let mut held = self
             .shared
             .newest
@@ -334,6 +369,8 @@ impl Trails {
             lost_records: get(&counters.lost_records),
             unlisted: get(&counters.unlisted),
             already_there: get(&counters.already_there),
+            conflicts: get(&counters.conflicts),
+            quarantined: get(&counters.quarantined),
         }
     }
 
@@ -369,6 +406,12 @@ impl Trails {
     /// Puts every file that may be put now, once. For tests.
     pub async fn deliver_now(&self) -> Result<(), TrailsError> {
         Delivery::new(Arc::clone(&self.shared)).drain().await
+    }
+
+    /// The puts of this node one step at a time, with the places and pauses that they have while it runs. For
+    /// tests, whose clock stands still between two steps.
+    pub fn put_steps(&self) -> PutSteps {
+        PutSteps(Delivery::new(Arc::clone(&self.shared)))
     }
 
     async fn follow(&self, mut stop: watch::Receiver<bool>) -> Result<(), TrailsError> {
@@ -431,7 +474,7 @@ impl Trails {
     fn trouble(&self, during: &'static str, error: TrailsError) -> Result<Duration, TrailsError> {
         self.shared.counters.add_failure();
         match error {
-            TrailsError::LogElsewhere { .. } | TrailsError::ThreadEnded => Err(error),
+            TrailsError::LogElsewhere { .. } | TrailsError::ThreadsEnded => Err(error),
             error => {
                 tracing::error!(during, %error, "delivery has trouble and tries again");
                 Ok(RETRY)

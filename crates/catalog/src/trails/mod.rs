@@ -13,8 +13,8 @@ mod tags;
 
 pub use configuration::{ReadTrails, TrailView};
 pub use delivery::{
-    AppliedTrail, ChainChange, ChainId, Cut, Delivered, DigestChain, FailedAttempt, FileId,
-    FileKind, LostFile, NewDigest, PlannedFile, PreviousDigest, ReaderState, RecordedFile,
+    AppliedTrail, ChainChange, ChainId, CurrentTrails, Cut, Delivered, DigestChain, FailedAttempt,
+    FileId, FileKind, LostFile, NewDigest, PlannedFile, PreviousDigest, ReaderState, RecordedFile,
     SigningKey, SpoolUse, TrailsCatalog,
 };
 pub use status::{PublicSigningKey, TrailStatus};

@@ -1,6 +1,7 @@
 //! The requests to one endpoint.
 
 use aws_credential_types::Credentials;
+use aws_lc_rs::digest::{Context, SHA256};
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
@@ -15,7 +16,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use super::failure::element;
 use super::{
     ListedObject, NewObject, ObjectEncryption, ObjectHead, ObjectPage, ObjectReader, PutOutcome,
-    S3CredentialSource, S3EndpointConfig, S3Failure, S3Purpose,
+    S3CredentialSource, S3EndpointConfig, S3Failure, S3Purpose, StoredBytes,
 };
 
 /// One endpoint's client.
@@ -108,13 +109,34 @@ impl S3Client {
         // A success whose body is an error comes as an error: the SDK looks into it.
         let sent = request.customize().config_override(signer).send().await;
         match sent {
-            Ok(_) => Ok(PutOutcome::Created),
+            Ok(answer) => confirmed(object, answer.checksum_sha256()),
             Err(error) => match S3Failure::of(&error) {
                 failure if object.if_none_match && failure.http_status == Some(412) => {
                     Ok(PutOutcome::AlreadyThere)
                 }
                 failure => Err(failure),
             },
+        }
+    }
+
+    /// Whether the object of this key has these bytes. They are read whole: no other proof is known to every
+    /// server.
+    pub async fn compare(&self, object: &NewObject, purpose: &S3Purpose) -> StoredBytes {
+        let Ok(mut reader) = self.get(&object.bucket, &object.key, purpose).await else {
+            return StoredBytes::Unreadable;
+        };
+        let mut hash = Context::new(&SHA256);
+        loop {
+            match reader.next_piece().await {
+                Ok(Some(piece)) => hash.update(&piece),
+                Ok(None) => break,
+                Err(_) => return StoredBytes::Unreadable,
+            }
+        }
+        if hash.finish().as_ref() == object.sha256 {
+            StoredBytes::Same
+        } else {
+            StoredBytes::Other
         }
     }
 
@@ -230,6 +252,17 @@ impl S3Client {
             "cairn",
         );
         Ok(Config::builder().credentials_provider(credentials))
+    }
+}
+
+/// A server that says what it has stored must have stored what was sent.
+fn confirmed(object: &NewObject, stored: Option<&str>) -> Result<PutOutcome, S3Failure> {
+    let sent = aws_smithy_types::base64::encode(object.sha256);
+    if stored.is_none_or(|stored| stored == sent) {
+        Ok(PutOutcome::Created)
+    } else {
+        let message = "the checksum of what was stored is not that of what was sent";
+        Err(S3Failure::new(S3Failure::INVALID_ANSWER, message))
     }
 }
 
