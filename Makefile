@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help run test test-rust test-python check fmt bench torture torture-rust torture-python \
-    fuzz fuzz-all clean tools python binaries
+    fuzz fuzz-all clean tools python clients binaries
 
 # Tools that are not on the machine are built once, at these versions, into a cache outside the
 # clone; CAIRN_CACHE moves it.
@@ -31,7 +31,7 @@ test-rust: $(TOOLS)/.nextest python
 	cargo nextest run --locked --workspace --no-fail-fast
 	cargo xtask requirements --listed
 
-test-python: python binaries
+test-python: python clients binaries
 	CAIRN_BINARY=$(TARGET)/cairn-under-test/cairn \
 	CAIRN_SABOTAGED_BINARY=$(TARGET)/cairn-under-test/cairn-sabotaged \
 	$(PYTHON) -m pytest tests $(PYTEST_ARGS)
@@ -60,11 +60,12 @@ check: $(TOOLS)/.deny ## Formatting, lints, licences, layout rules, generated fi
 fmt: ## Format all Rust code
 	cargo fmt --all
 
-bench: python ## Ingest and lookup against the budgets, at 1 million events (FULL=1: 10 million too)
+bench: python ## Everything against the budgets, at 1 million events (FULL=1: 10 million too)
 	cargo build --release --locked --package cairn-server --package cairn-testkit --bins \
 	    --example load
 	$(PYTHON) benches/bench.py --target $(TARGET)/release $(if $(FULL),--full) $(BENCH_ARGS)
 	$(PYTHON) benches/validate_logs.py --target $(TARGET)/release
+	cargo bench --locked --package cairn-model | tee benches/results/$(shell date -u +%F)-model.txt
 
 # In pieces: TORTURE="tests/faults/test_c1_kill.py" CAIRN_AMOUNTS=25% CAIRN_SEED_BASE=250 runs a
 # share of one test with seeds of its own; the results add up.
@@ -149,3 +150,7 @@ python: .venv/.installed
 	.venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
 	$(MAKE) --no-print-directory aws-cli-v2
 	touch $@
+
+# Tools that use the API as their users do, with packages of their own (tests/clients/tools).
+clients: python
+	$(PYTHON) tests/clients/tools/install.py $(CAIRN_CACHE)/clients .venv/clients

@@ -22,18 +22,25 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import peers  # noqa: E402
-from harness.server import Server, Settings  # noqa: E402
+from harness.server import ACCOUNT, Server, Settings  # noqa: E402
+from harness.trails import bucket_policy  # noqa: E402
 
 BUDGETS = {
     "ingest events/s": 100_000,
     "lookup p99 ms": 50,
     "sustained events/s": 40_000,
+    "delivered events/s": 40_000,
     "visible p99 ms": 2_000,
     "memory MB": 1_024,
     "idle memory MB": 150,
     "start to ready s": 1,
     "ready after a crash, s per GB of log": 5,
     "binary MB": 120,
+}
+# As often as in production for the load that a minute brings: six cuts a minute, one digest.
+DELIVERY_TIMES = {
+    "CAIRN_TRAILS_DELIVERY_INTERVAL": "10s",
+    "CAIRN_TRAILS_DIGEST_INTERVAL": "60s",
 }
 ATTRIBUTES = (
     "none",
@@ -182,6 +189,77 @@ def measure_visibility(arguments: argparse.Namespace, work: Path, lines: Path) -
     return by_rate
 
 
+def measure_delivery(arguments: argparse.Namespace, work: Path, lines: Path) -> dict:
+    """Ack, history and one trail's signed log files at the rate of the budget; without the trail
+    beside it, so that the difference is what the trail costs."""
+    measured = {}
+    for kind in ("without a trail", "with a trail"):
+        folder = work / "delivery"
+        shutil.rmtree(folder, ignore_errors=True)
+        account = corpus_account(lines)
+        server = start(arguments.target / "cairn", folder, account, **DELIVERY_TIMES)
+        if kind == "with a trail":
+            make_trail(server, account)
+        used = processor_seconds(server.process.pid)
+        seconds = str(arguments.delivery_seconds)
+        words = ["visibility", "--events", lines, "--seconds", seconds]
+        words += ["--rate", str(BUDGETS["delivered events/s"]), "--times", "now"]
+        figures = run_load(arguments, server, *words)
+        metrics = server.metrics()
+        for reader in ("lake-visible", "trails"):
+            lag = metrics[f'cairn_log_reader_lag{{reader="{reader}"}}']
+            figures[f"{reader} lag after events"] = int(lag)
+        began = time.monotonic()
+        while is_behind(server.metrics()) and time.monotonic() < began + 300:
+            time.sleep(0.5)
+        figures["caught up after s"] = round(time.monotonic() - began, 1)
+        used = processor_seconds(server.process.pid) - used
+        figures["processor s per million events"] = round(
+            used * 1e6 / figures["accepted_events"], 1
+        )
+        metrics = server.metrics()
+        figures["delivered events"] = int(metrics["cairn_trails_events"])
+        figures["log files and digests"] = int(metrics["cairn_trails_delivered"])
+        figures["lost events"] = int(metrics["cairn_trails_events_lost"])
+        figures["peak memory MB"] = peak_bytes(server) >> 20
+        server.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+        measured[kind] = figures
+    return measured
+
+
+def make_trail(server: Server, account: str) -> None:
+    """One trail over all Regions, with digests, into the embedded endpoint."""
+    arn = f"arn:aws:cloudtrail:us-east-1:{account}:trail/bench"
+    store, trails = server.client("s3"), server.client("cloudtrail")
+    store.create_bucket(Bucket="bench-logs")
+    store.put_bucket_policy(
+        Bucket="bench-logs", Policy=bucket_policy("bench-logs", arn).replace(ACCOUNT, account)
+    )
+    trails.create_trail(
+        Name="bench",
+        S3BucketName="bench-logs",
+        IsMultiRegionTrail=True,
+        EnableLogFileValidation=True,
+    )
+    trails.start_logging(Name="bench")
+
+
+def is_behind(metrics: dict) -> bool:
+    """Whether a reader has something to do yet."""
+    return bool(
+        metrics['cairn_log_reader_lag{reader="lake-visible"}']
+        or metrics['cairn_log_reader_lag{reader="trails"}']
+        or metrics["cairn_trails_waiting_files"]
+    )
+
+
+def processor_seconds(process: int) -> float:
+    """What a process has used so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def peak_bytes(server: Server) -> int:
     """The most memory that the process has held."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
@@ -324,6 +402,7 @@ def report(results: dict) -> str:
             f" {row['lag after events']:,} | {row['peak memory MB']} |"
             f" {row['log left by the crash MB']} | {row['ready after the crash s']} |"
         )
+    lines += delivery_report(results["delivery"])
     lines += [
         "",
         f"Durable ingest: {ingest['seconds']} s, {ingest['connections']} connections, batches of"
@@ -354,6 +433,28 @@ def report(results: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def delivery_report(delivery: dict) -> list[str]:
+    """One trail beside history, and what it costs."""
+    rate = BUDGETS["delivered events/s"]
+    lines = [
+        "",
+        f"History and one trail (every Region, digests, the embedded endpoint) beside {rate:,}"
+        " events/s:",
+        "",
+        "| | accepted/s | lag of history after, events | lag of the trail | all caught up after s |"
+        " delivered events | lost | processor s per million events | peak memory MB |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for kind, row in delivery.items():
+        lines.append(
+            f"| {kind} | {row['events_per_second']:,.0f} |"
+            f" {row['lake-visible lag after events']:,} | {row['trails lag after events']:,} |"
+            f" {row['caught up after s']} | {row['delivered events']:,} | {row['lost events']} |"
+            f" {row['processor s per million events']} | {row['peak memory MB']} |"
+        )
+    return lines
+
+
 def keeps_up(by_rate: dict) -> tuple[int, float]:
     """The highest rate that history follows within two seconds, and the p99 at about half of it."""
     kept = [
@@ -377,6 +478,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60)
     # Long enough for several commits and compactions, which come once a minute.
     parser.add_argument("--sustained-seconds", type=int, default=200)
+    parser.add_argument("--delivery-seconds", type=int, default=120)
     parser.add_argument("--rates", type=int, nargs="*", default=[20_000, 40_000, 60_000])
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "cairn-bench")
     parser.add_argument("--results", type=Path, default=ROOT / "benches" / "results")
@@ -396,6 +498,7 @@ def main() -> None:
     results["ingest"] = measure_ingest(arguments, arguments.work, lines)
     results["peers ingest"] = peers.ingest(arguments.work, lines, 5)
     results["visibility"] = measure_visibility(arguments, arguments.work, lines)
+    results["delivery"] = measure_delivery(arguments, arguments.work, lines)
     results["lookups"] = {}
     for events in sizes:
         lines = make_corpus(arguments.work, events)

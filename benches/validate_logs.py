@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from bench import machine  # noqa: E402
+from bench import machine, processor_seconds  # noqa: E402
 from harness.digest_chain import (  # noqa: E402
     ACCOUNT,
     REGION,
@@ -82,12 +82,6 @@ class Distance:
         """Hand on nothing more."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
-
-
-def processor_seconds(process: int) -> float:
-    """What a process has used so far."""
-    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def environment(folder: Path, endpoint: str, service: TrailService) -> dict[str, str]:

@@ -1,12 +1,11 @@
 """Two accounts: each has a history of its own from its first moment, and what concerns both is told
 to both."""
 
-import configparser
 import json
-import subprocess
 
 import pytest
 
+from harness.accounts import create_account
 from harness.server import ACCOUNT
 from harness.signature import Credentials
 from harness.waiting import eventually
@@ -15,20 +14,9 @@ OTHER = "222233334444"
 
 
 @pytest.fixture(scope="module")
-def other(server, binary) -> Credentials:
-    """The administrator of a second account, as `cairn identity` prints it."""
-    made = subprocess.run(
-        [binary, "identity", "--endpoint", server.endpoint, "account", "create", OTHER],
-        env=server.aws_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    printed = configparser.ConfigParser()
-    printed.read_string(made.stdout)
-    section = printed[printed.sections()[0]]
-    return Credentials(section["aws_access_key_id"], section["aws_secret_access_key"])
+def other(server) -> Credentials:
+    """The administrator of a second account."""
+    return create_account(server, OTHER)
 
 
 def history(server, credentials: Credentials | None = None) -> list[dict]:

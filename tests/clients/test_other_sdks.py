@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import uuid
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from harness.server import ACCOUNT, REGION
+from harness.trails import bucket_policy, trail_arn
 from harness.waiting import eventually
 
 SDKS = Path(__file__).parent / "sdks"
@@ -56,8 +58,15 @@ def told_by_boto3(server):
 
 
 def journey(server, command: list[str], **environment: str) -> dict:
-    """What a client prints."""
+    """What a client prints. It makes a trail of a name of its own, in a bucket that lets it in."""
+    name = f"sdk-{uuid.uuid4().hex[:8]}"
+    store = server.client("s3")
+    store.create_bucket(Bucket=f"{name}-logs")
+    policy = bucket_policy(f"{name}-logs", trail_arn(name))
+    store.put_bucket_policy(Bucket=f"{name}-logs", Policy=policy)
     given = {
+        "JOURNEY_TRAIL": name,
+        "JOURNEY_BUCKET": f"{name}-logs",
         "AWS_ACCESS_KEY_ID": server.credentials.access_key_id,
         "AWS_SECRET_ACCESS_KEY": server.credentials.secret_access_key,
         "AWS_ENDPOINT_URL": server.endpoint,
@@ -69,7 +78,32 @@ def journey(server, command: list[str], **environment: str) -> dict:
         command, env=kept | given | environment, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    found = json.loads(done.stdout)
+    check_trail(found.pop("trail"), name)
+    return found
+
+
+def check_trail(trail: dict, name: str) -> None:
+    """The life of a trail as boto3 would tell it."""
+    started, stopped = (
+        datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for seconds in trail.pop("seconds")
+    )
+    assert started <= stopped
+    assert trail == {
+        "arn": trail_arn(name),
+        "validates": True,
+        "described": [[name, True]],
+        "conditions": [
+            ["eventCategory", ["Data"]],
+            ["resources.type", ["AWS::S3::Object"]],
+            ["resources.ARN", ["arn:aws:s3:::watched/"]],
+        ],
+        "tags": [["Team", "audit"], ["environment", "dev"]],
+        "logging": [True, False],
+        "texts": [started, "", stopped],
+        "gone": {"name": "TrailNotFoundException", "status": 400},
+    }
 
 
 def check(found: dict, expected: list[dict]) -> None:
@@ -88,7 +122,7 @@ def check(found: dict, expected: list[dict]) -> None:
     assert found["forged"] == {"name": "InvalidSignatureException", "status": 400}
 
 
-# Proves: A1, OVR-006
+# Proves: A1, OVR-006, TRL-015
 @pytest.mark.parametrize("version", ["1", "2"])
 def test_the_sdk_for_javascript_over_both_versions_of_http(
     server, javascript, told_by_boto3, version
@@ -98,6 +132,6 @@ def test_the_sdk_for_javascript_over_both_versions_of_http(
     check(found, told_by_boto3)
 
 
-# Proves: A1, OVR-006
+# Proves: A1, OVR-006, TRL-015
 def test_the_sdk_for_rust(server, rust, told_by_boto3):
     check(journey(server, rust), told_by_boto3)

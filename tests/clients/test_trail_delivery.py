@@ -95,7 +95,7 @@ def make_events(count: int) -> tuple[list[dict], set[str]]:
 
 
 # Proves: TRL-001, TRL-050, TRL-061, TRL-087, TRL-092, TRL-139, SEL-077, REC-148, REC-234, REC-246
-# Proves: REC-278, I3, I6
+# Proves: REC-278, TRL-360, I3, I6
 def test_a_trail_from_its_bucket_to_its_last_digest(journey):
     server, bucket, name = journey.server, "trail-logs", "audit-trail"
     since = datetime.now(timezone.utc) - timedelta(minutes=2)
@@ -122,8 +122,14 @@ def test_a_trail_from_its_bucket_to_its_last_digest(journey):
     wanted -= {event["eventID"] for event in early}
     by_id = {event["eventID"]: event for event in made}
     for start in range(0, len(made), 100):
-        batch = [encode(event) for event in made[start : start + 100]]
-        assert producer.send(batch).refused == []
+        batch = made[start : start + 100]
+        answer = producer.send([encode(event) for event in batch])
+        assert answer.refused == []
+        nobodys = [
+            event for event in batch
+            if event["eventCategory"] == "Data" and event["eventID"] not in wanted
+        ]  # fmt: skip
+        assert answer.document["unselected"] == len(nobodys), "a trail's events are not nobody's"
         time.sleep(0.5)
     journey.aws("iam", "list-users")
     producer.close()

@@ -1,18 +1,21 @@
-"""Trails as boto3, the AWS CLI and Terraform make, change, read and delete them.
+"""Trails as boto3 and the AWS CLI make, change, read and delete them.
 
 Where trails deliver to is not asked here: the server is the one that takes every destination for
 granted. What it says of destinations that are not there is tested with the server as shipped.
 """
 
 import json
+import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
 from conftest import ServerFactory
+from harness.selectors import FIXTURES, field, of
 from harness.server import ACCOUNT
 from harness.signature import Credentials
 from harness.waiting import eventually
@@ -125,195 +128,6 @@ def test_the_life_of_a_trail_by_the_aws_cli(trusting):
     assert f"Unknown trail: {arn('by-cli')} for the user: {ACCOUNT}" in gone.stderr
 
 
-def described(client, name: str) -> dict:
-    """What Terraform reads back of a trail, in its order, and whether it would plan a change."""
-    found = client.describe_trails(trailNameList=[arn(name)])["trailList"]
-    assert [trail["TrailARN"] for trail in found] == [arn(name)]
-    read = {"trail": found[0]}
-    read["logging"] = client.get_trail_status(Name=arn(name))["IsLogging"]
-    if found[0]["HasCustomEventSelectors"]:
-        read["selectors"] = without_metadata(client.get_event_selectors(TrailName=arn(name)))
-    if found[0]["HasInsightSelectors"]:
-        answer = client.get_insight_selectors(TrailName=arn(name))
-        read["insights"] = answer["InsightSelectors"]
-    tags = client.list_tags(ResourceIdList=[arn(name)])["ResourceTagList"]
-    read["tags"] = {tag["Key"]: tag["Value"] for tag in tags[0]["TagsList"]}
-    return read
-
-
-# Proves: TRL-053, TRL-069, TRL-125
-def test_the_sequence_of_terraform(cloudtrail):
-    name = "by-terraform"
-    made = cloudtrail.create_trail(
-        Name=name,
-        S3BucketName="a-bucket",
-        S3KeyPrefix="prefix",
-        IncludeGlobalServiceEvents=True,
-        IsMultiRegionTrail=True,
-        IsOrganizationTrail=False,
-        EnableLogFileValidation=True,
-        CloudWatchLogsLogGroupArn=GROUP,
-        CloudWatchLogsRoleArn=ROLE,
-        TagsList=[{"Key": "Team", "Value": "audit"}],
-    )
-    assert made["TrailARN"] == arn(name)
-    cloudtrail.start_logging(Name=arn(name))
-    first = described(cloudtrail, name)
-    assert first["trail"] == {
-        "Name": name,
-        "S3BucketName": "a-bucket",
-        "S3KeyPrefix": "prefix",
-        "IncludeGlobalServiceEvents": True,
-        "IsMultiRegionTrail": True,
-        "IsOrganizationTrail": False,
-        "LogFileValidationEnabled": True,
-        "CloudWatchLogsLogGroupArn": GROUP,
-        "CloudWatchLogsRoleArn": ROLE,
-        "HomeRegion": REGION,
-        "TrailARN": arn(name),
-        "HasCustomEventSelectors": False,
-        "HasInsightSelectors": False,
-    }
-    assert (first["logging"], first["tags"]) == (True, {"Team": "audit"})
-    assert "selectors" not in first and "insights" not in first
-    selectors = [
-        {
-            "ReadWriteType": "WriteOnly",
-            "IncludeManagementEvents": True,
-            "DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3:::b/"]}],
-            "ExcludeManagementEventSources": [],
-        }
-    ]
-    cloudtrail.put_event_selectors(TrailName=arn(name), EventSelectors=selectors)
-    insights = [{"InsightType": "ApiCallRateInsight"}]
-    cloudtrail.put_insight_selectors(TrailName=arn(name), InsightSelectors=insights)
-    second = described(cloudtrail, name)
-    assert second["selectors"] == {"TrailARN": arn(name), "EventSelectors": selectors}
-    assert second["insights"] == insights
-    # An update sends both ARNs of CloudWatch Logs together, and the whole of what changed.
-    cloudtrail.update_trail(Name=arn(name), CloudWatchLogsLogGroupArn="", CloudWatchLogsRoleArn="")
-    cloudtrail.update_trail(Name=arn(name), S3KeyPrefix="", EnableLogFileValidation=False)
-    # Selectors that are taken out of the plan become the default; Insights becomes an empty list.
-    default = [{"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": []}]
-    cloudtrail.put_event_selectors(TrailName=arn(name), EventSelectors=default)
-    cloudtrail.put_insight_selectors(TrailName=arn(name), InsightSelectors=[])
-    assert refused(cloudtrail.get_insight_selectors, TrailName=arn(name))["Code"] == (
-        "InsightNotEnabledException"
-    )
-    cloudtrail.stop_logging(Name=arn(name))
-    third = described(cloudtrail, name)
-    expected = dict(first["trail"], LogFileValidationEnabled=False)
-    for member in ("S3KeyPrefix", "CloudWatchLogsLogGroupArn", "CloudWatchLogsRoleArn"):
-        del expected[member]
-    assert third == {"trail": expected, "logging": False, "tags": {"Team": "audit"}}
-    cloudtrail.delete_trail(Name=arn(name))
-    assert refused(cloudtrail.delete_trail, Name=arn(name))["Code"] == "TrailNotFoundException"
-    assert cloudtrail.describe_trails(trailNameList=[arn(name)])["trailList"] == []
-
-
-def field(name: str, **operators: list[str]) -> dict:
-    """A condition of an advanced selector."""
-    return {"Field": name} | operators
-
-
-def of(name: str, category: str, *fields: dict) -> dict:
-    """An advanced selector."""
-    return {"Name": name, "FieldSelectors": [field("eventCategory", Equals=[category]), *fields]}
-
-
-MANAGEMENT = of("Management events selector", "Management")
-S3_TYPE = field("resources.type", Equals=["AWS::S3::Object"])
-#: The manual's examples: SEL-143 to SEL-145, and the worked one of TRL-109.
-FIXTURES = {
-    "all management": [of("Log all management events", "Management")],
-    "all but KMS": [
-        of("Log all management events except KMS events", "Management",
-           field("eventSource", NotEquals=["kms.amazonaws.com"])),
-    ],
-    "all but the RDS Data API": [
-        of("No RDS Data API", "Management",
-           field("eventSource", NotEquals=["rdsdata.amazonaws.com"])),
-    ],
-    "worked example": [
-        of("Log readOnly and writeOnly management events", "Management"),
-        of("Log PutObject and DeleteObject events for all but one bucket", "Data", S3_TYPE,
-           field("eventName", Equals=["PutObject", "DeleteObject"]),
-           field("resources.ARN", NotStartsWith=["arn:aws:s3:::bucket-name/"])),
-        of("Log data plane actions on MyLambdaFunction", "Data",
-           field("resources.type", Equals=["AWS::Lambda::Function"]),
-           field("resources.ARN",
-                 Equals=["arn:aws:lambda:us-east-2:123456789012:function/MyLambdaFunction"])),
-        of("Audit AccessDenied KMS events from callers through a VPC endpoint", "NetworkActivity",
-           field("eventSource", Equals=["kms.amazonaws.com"]),
-           field("errorCode", Equals=["VpceAccessDenied"])),
-    ],
-    "one bucket": [
-        of("S3 one bucket", "Data", S3_TYPE,
-           field("resources.ARN", StartsWith=["arn:aws:s3:::amzn-s3-demo-bucket/"])),
-    ],
-    "Outposts": [
-        of("S3 on Outposts", "Data",
-           field("resources.type", Equals=["AWS::S3Outposts::Object"])),
-    ],
-    "Cognito": [
-        of("Cognito", "Data", field("resources.type", Equals=["AWS::Cognito::IdentityPool"])),
-    ],
-    "three names": [
-        of("three names", "Data", S3_TYPE,
-           field("eventName", Equals=["GetObject", "PutObject", "DeleteObject"])),
-    ],
-    "without a role": [
-        of("without a role", "Data", S3_TYPE,
-           field("resources.ARN", StartsWith=["arn:aws:s3:::amzn-s3-demo-bucket/"]),
-           field("userIdentity.arn",
-                 NotStartsWith=["arn:aws:sts::123456789012:assumed-role/Role/"])),
-    ],
-    "deletions": [
-        of("deletions", "Data", S3_TYPE, field("eventName", Equals=["DeleteObject"])),
-        of("", "Data", S3_TYPE, field("eventName", Equals=["DeleteObjects"])),
-    ],
-    "network": [
-        of("all of CloudTrail", "NetworkActivity",
-           field("eventSource", Equals=["cloudtrail.amazonaws.com"])),
-        of("denied at KMS", "NetworkActivity",
-           field("eventSource", Equals=["kms.amazonaws.com"]),
-           field("errorCode", Equals=["VpceAccessDenied"])),
-        of("denied at S3", "NetworkActivity",
-           field("eventSource", Equals=["s3.amazonaws.com"]),
-           field("errorCode", Equals=["VpceAccessDenied"])),
-        of("one endpoint", "NetworkActivity",
-           field("eventSource", Equals=["ec2.amazonaws.com"]),
-           field("errorCode", Equals=["VpceAccessDenied"]),
-           field("vpcEndpointId", Equals=["vpce-example8c1b6b9b7"])),
-    ],
-    "everything": [
-        MANAGEMENT,
-        *(
-            of(source, "NetworkActivity", field("eventSource", Equals=[f"{source}.amazonaws.com"]))
-            for source in ("cloudtrail", "ec2", "kms", "s3", "secretsmanager")
-        ),
-    ],
-    "every operator, no name": [
-        {
-            "FieldSelectors": [
-                field("eventCategory", Equals=["Data"]),
-                S3_TYPE,
-                field(
-                    "eventName",
-                    Equals=["b", "a"],
-                    StartsWith=["d", "c"],
-                    EndsWith=["e"],
-                    NotEquals=["f"],
-                    NotStartsWith=["g"],
-                    NotEndsWith=["h"],
-                ),
-                field("sessionCredentialFromConsole", NotEquals=["true"]),
-            ]
-        }
-    ],
-}
-
-
 # Proves: TRL-089, TRL-109, TRL-110, TRL-111, SEL-067, SEL-073, SEL-139, SEL-140, SEL-141, SEL-143
 # Proves: SEL-144, SEL-145
 def test_the_manuals_selectors_come_back_as_they_were_put(cloudtrail):
@@ -381,6 +195,89 @@ def test_selectors_beyond_the_rules_are_refused_and_change_nothing(cloudtrail):
         assert error["Code"] == "InvalidEventSelectorsException", what
         assert error["Message"], what
     assert without_metadata(cloudtrail.get_event_selectors(TrailName="selecting")) == before
+
+
+#: Of the register's table: service, label, type, activity, line of the source.
+TYPE_ROW = re.compile(r"^\|[^|]+\|[^|]+\| `(AWS::\w+::\w+)` \|", re.M)
+SOURCE = re.compile(r"`([a-z0-9-]+\.amazonaws\.com)`")
+
+
+# Proves: SEL-119, SEL-037, SEL-103
+def test_every_resource_type_and_source_of_the_manual_can_be_selected(cloudtrail):
+    register = Path(__file__).parents[2] / "docs/requirements/06-events-selectors-enrichment.md"
+    text = register.read_text()
+    types = TYPE_ROW.findall(text)
+    line = next(line for line in text.splitlines() if "**SEL-037**" in line)
+    sources = SOURCE.findall(line)
+    assert (len(set(types)), len(set(sources))) == (124, 26)
+    cloudtrail.create_trail(Name="selecting", S3BucketName="a-bucket")
+    for selectors in (
+        [of("", "Data", field("resources.type", Equals=[kind])) for kind in types],
+        [of("", "NetworkActivity", field("eventSource", Equals=[name])) for name in sources],
+    ):
+        cloudtrail.put_event_selectors(TrailName="selecting", AdvancedEventSelectors=selectors)
+        got = cloudtrail.get_event_selectors(TrailName="selecting")
+        assert got["AdvancedEventSelectors"] == selectors
+    # One selector has one type, and one source.
+    for two in (
+        of("", "Data", field("resources.type", Equals=types[:2])),
+        of("", "NetworkActivity", field("eventSource", Equals=sources[:2])),
+    ):
+        error = refused(
+            cloudtrail.put_event_selectors, TrailName="selecting", AdvancedEventSelectors=[two]
+        )
+        assert error["Code"] == "InvalidEventSelectorsException"
+
+
+# Proves: TRL-009, TRL-015, TRL-068, TRL-128
+def test_trails_of_one_region_have_settings_of_their_own(cloudtrail):
+    trails = {
+        "encrypted": {"KmsKeyId": KEY},
+        "validated": {"EnableLogFileValidation": True, "S3KeyPrefix": "far"},
+        "watched": {"CloudWatchLogsLogGroupArn": GROUP, "CloudWatchLogsRoleArn": ROLE},
+        "announced": {"SnsTopicName": "news"},
+    }
+    for name, settings in trails.items():
+        cloudtrail.create_trail(Name=name, S3BucketName=f"bucket-of-{name}", **settings)
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:news"
+    shown = {
+        "encrypted": {"KmsKeyId": KEY},
+        "validated": {"LogFileValidationEnabled": True, "S3KeyPrefix": "far"},
+        "watched": trails["watched"],
+        "announced": {"SnsTopicName": "news", "SnsTopicARN": topic},
+    }
+
+    def expected(name: str) -> dict:
+        common = {
+            "Name": name,
+            "TrailARN": arn(name),
+            "HomeRegion": REGION,
+            "S3BucketName": f"bucket-of-{name}",
+            "IncludeGlobalServiceEvents": True,
+            "IsMultiRegionTrail": False,
+            "IsOrganizationTrail": False,
+            "LogFileValidationEnabled": False,
+            "HasCustomEventSelectors": False,
+            "HasInsightSelectors": False,
+        }
+        return common | shown[name]
+
+    def described() -> dict[str, dict]:
+        return {trail["Name"]: trail for trail in cloudtrail.describe_trails()["trailList"]}
+
+    assert described() == {name: expected(name) for name in trails}
+    cloudtrail.update_trail(Name="announced", SnsTopicName="")
+    cloudtrail.put_insight_selectors(
+        TrailName="watched", InsightSelectors=[{"InsightType": "ApiErrorRateInsight"}]
+    )
+    cloudtrail.start_logging(Name="validated")
+    shown["announced"] = {}
+    shown["watched"] = shown["watched"] | {"HasInsightSelectors": True}
+    assert described() == {name: expected(name) for name in trails}
+    insights = cloudtrail.get_insight_selectors(TrailName="watched")
+    assert insights["InsightSelectors"] == [{"InsightType": "ApiErrorRateInsight"}]
+    logging = [cloudtrail.get_trail_status(Name=name)["IsLogging"] for name in trails]
+    assert logging == [False, True, False, False]
 
 
 # Proves: TRL-025, TRL-026, TRL-027, TRL-028, TRL-029, TRL-072

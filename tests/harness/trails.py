@@ -11,10 +11,14 @@ from .server import ACCOUNT
 HOME = "us-east-1"
 
 
-def bucket_policy(bucket: str, arn: str, prefix: str = "") -> str:
-    """The policy that the manual gives for a trail's bucket (SEC-206, SEC-207)."""
+def bucket_policy(
+    bucket: str, arn: str | list[str], prefix: str = "", accounts: tuple[str, ...] = (ACCOUNT,)
+) -> str:
+    """The policy that the manual gives for a trail's bucket (SEC-206, SEC-207), or for one that
+    trails of several accounts share (REC-203, REC-204)."""
     service = {"Service": "cloudtrail.amazonaws.com"}
     source = {"aws:SourceArn": arn}
+    folders = [f"arn:aws:s3:::{bucket}/{prefix}AWSLogs/{account}/*" for account in accounts]
     return json.dumps(
         {
             "Version": "2012-10-17",
@@ -32,7 +36,7 @@ def bucket_policy(bucket: str, arn: str, prefix: str = "") -> str:
                     "Effect": "Allow",
                     "Principal": service,
                     "Action": "s3:PutObject",
-                    "Resource": f"arn:aws:s3:::{bucket}/{prefix}AWSLogs/{ACCOUNT}/*",
+                    "Resource": folders,
                     "Condition": {
                         "StringEquals": source | {"s3:x-amz-acl": "bucket-owner-full-control"}
                     },
@@ -42,9 +46,9 @@ def bucket_policy(bucket: str, arn: str, prefix: str = "") -> str:
     )
 
 
-def trail_arn(name: str) -> str:
-    """Of a trail of the first account in the home Region."""
-    return f"arn:aws:cloudtrail:{HOME}:{ACCOUNT}:trail/{name}"
+def trail_arn(name: str, region: str = HOME, account: str = ACCOUNT) -> str:
+    """Of a trail, if nothing else is said of the first account in the home Region."""
+    return f"arn:aws:cloudtrail:{region}:{account}:trail/{name}"
 
 
 class Journey:

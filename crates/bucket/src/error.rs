@@ -2,6 +2,8 @@
 
 use std::io;
 
+use cairn_platform::SqliteError;
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum BucketsError {
@@ -140,6 +142,24 @@ impl BucketsError {
                 | Self::Failed { .. }
                 | Self::Damaged { .. }
         )
+    }
+
+    /// Converts the refusal of a database.
+    pub(crate) fn opening(during: &'static str) -> impl FnOnce(SqliteError) -> Self {
+        move |error| match error {
+            SqliteError::InUse { path } => Self::InUse { path },
+            SqliteError::Unsafe {
+                setting,
+                found,
+                needed,
+            } => Self::Unsafe {
+                setting,
+                found,
+                needed,
+            },
+            SqliteError::Database(error) => Self::while_(during)(error),
+            SqliteError::Disk(error) => Self::disk(during)(error),
+        }
     }
 
     /// Converts a database error where the context is known.

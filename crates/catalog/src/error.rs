@@ -1,5 +1,7 @@
 //! What can go wrong in the catalog, by the choices that a caller has.
 
+use cairn_platform::SqliteError;
+
 /// Why the catalog did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
@@ -99,6 +101,27 @@ impl CatalogError {
     /// True if the same call may succeed later without anything else changing.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Busy { .. })
+    }
+
+    /// Converts the refusal of a database.
+    pub(crate) fn opening(during: &'static str) -> impl FnOnce(SqliteError) -> Self {
+        move |error| match error {
+            SqliteError::InUse { path } => Self::InUse { path },
+            SqliteError::Unsafe {
+                setting,
+                found,
+                needed,
+            } => Self::Unsafe {
+                setting,
+                found,
+                needed,
+            },
+            SqliteError::Database(error) => Self::while_(during)(error),
+            SqliteError::Disk(error) => Self::Failed {
+                during,
+                reason: error.to_string(),
+            },
+        }
     }
 
     /// Converts a database error where the context is known:

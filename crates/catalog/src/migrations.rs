@@ -1,12 +1,11 @@
 //! The schema's versions, in order. A released migration never changes: a change is a new migration.
 
-use sqlx::SqlSafeStr;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use cairn_platform::{SchemaChange, migrate_sqlite};
 
 use crate::error::CatalogError;
 
 /// Number, name and text of every migration.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
+const MIGRATIONS: &[SchemaChange] = &[
     (1, "base", include_str!("../migrations/0001_base.sql")),
     (2, "lake", include_str!("../migrations/0002_lake.sql")),
     (
@@ -16,6 +15,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     ),
     (4, "changes", include_str!("../migrations/0004_changes.sql")),
     (5, "trails", include_str!("../migrations/0005_trails.sql")),
+    (7, "outlets", include_str!("../migrations/0007_outlets.sql")),
     (
         8,
         "spool use",
@@ -25,20 +25,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 
 /// Brings the schema to the program's version. A catalog written by a newer program is refused.
 pub(crate) async fn run(pool: &sqlx::SqlitePool) -> Result<(), CatalogError> {
-    let migrations = MIGRATIONS
-        .iter()
-        .map(|(version, name, text)| {
-            Migration::new(
-                *version,
-                (*name).into(),
-                MigrationType::Simple,
-                text.into_sql_str(),
-                false,
-            )
-        })
-        .collect();
-    Migrator::with_migrations(migrations)
-        .run(pool)
+    migrate_sqlite(pool, MIGRATIONS)
         .await
         .map_err(|error| CatalogError::Failed {
             during: "migrating the schema",

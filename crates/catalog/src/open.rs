@@ -1,33 +1,19 @@
-//! Opening the catalog: one process, one writing connection, a few reading ones, each checked to be
-//! as durable as we promise (R10).
+//! Opening the catalog: its database is sound, of this program's version, and has lost nothing (C5, R10).
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::time::Duration;
 
-use cairn_platform::{Clock, Disk, DiskError, RealDisk};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, SqlitePool};
+use cairn_platform::{Clock, Disk, DiskError, RealDisk, SqliteFile, beside};
+use sqlx::{Row, SqlitePool};
 
 use crate::error::CatalogError;
 use crate::identity::IdentityCache;
 use crate::migrations;
 use crate::witness::{self, Witness};
 
-/// Reading connections.
-const READERS_MAX: u32 = 4;
-/// How long a caller waits for a connection before it hears that the catalog is busy.
-const CONNECTION_WAIT: Duration = Duration::from_secs(10);
-/// How long SQLite waits for a lock that another connection holds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The first SQLite that carries the repair of the WAL-reset race.
-const SQLITE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
 /// How the name of a write-ahead log ends that a refused start has kept.
 const KEPT_LOG: &str = "-wal.kept";
-const _: () = assert!(BUSY_TIMEOUT.as_secs() < CONNECTION_WAIT.as_secs());
 
 /// The durable configuration of one node.
 ///
@@ -43,7 +29,7 @@ pub struct Catalog {
     pub(crate) changes_waiting: AtomicUsize,
     pub(crate) witness: Arc<Witness>,
     /// Held for its lock, which keeps other processes out until this one ends (R7).
-    _lock: File,
+    _file: SqliteFile,
 }
 
 impl Catalog {
@@ -58,23 +44,18 @@ impl Catalog {
         path: &Path,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, CatalogError> {
-        let lock = lock_beside(path)?;
-        create_private(path)?;
+        let during = "opening the database";
+        let file = SqliteFile::lock(path).map_err(CatalogError::opening(during))?;
         let witness = Witness::open(disk, path).map_err(|error| witness_failed(&error))?;
         if witness.found().is_some() {
             keep_log(path);
         }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .disable_statement_logging();
-        let writer = pool(1, options.clone()).await?;
+        let writer = file.writer().await;
+        let writer = writer.map_err(CatalogError::opening(during))?;
         migrations::run(&writer).await?;
         check_integrity(&writer).await?;
-        let readers = pool(READERS_MAX, options.pragma("query_only", "on")).await?;
+        let readers = file.readers().await;
+        let readers = readers.map_err(CatalogError::opening(during))?;
         let catalog = Self {
             writer,
             readers,
@@ -83,7 +64,7 @@ impl Catalog {
             identity_cache: IdentityCache::default(),
             changes_waiting: AtomicUsize::new(0),
             witness: Arc::new(witness),
-            _lock: lock,
+            _file: file,
         };
         if let Err(error) = catalog.compare_with_witness().await {
             catalog.close().await;
@@ -135,98 +116,6 @@ impl Catalog {
     }
 }
 
-async fn pool(
-    connections_max: u32,
-    options: SqliteConnectOptions,
-) -> Result<SqlitePool, CatalogError> {
-    let during = "opening the database";
-    // A pool tries again when a connection is refused, until time is up: the first look is our own.
-    let mut probe = options
-        .connect()
-        .await
-        .map_err(CatalogError::while_(during))?;
-    refuse_unsafe(&mut probe).await?;
-    probe.close().await.map_err(CatalogError::while_(during))?;
-    SqlitePoolOptions::new()
-        .max_connections(connections_max)
-        .acquire_timeout(CONNECTION_WAIT)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                let safe = refuse_unsafe(connection).await;
-                safe.map_err(|refusal| sqlx::Error::Configuration(Box::new(refusal)))
-            })
-        })
-        .before_acquire(|connection, _| {
-            Box::pin(async move {
-                // The ping lets a rollback finish that was begun when a transaction was dropped. A full
-                // disk makes SQLite roll back by itself, after which the library's own rollback fails and
-                // it counts a transaction that is not there: such a connection is replaced (C6).
-                connection.ping().await?;
-                Ok(!connection.is_in_transaction())
-            })
-        })
-        .connect_with(options)
-        .await
-        .map_err(CatalogError::while_(during))
-}
-
-/// R10: what was asked for is not what counts; what the connection says is.
-async fn refuse_unsafe(connection: &mut SqliteConnection) -> Result<(), CatalogError> {
-    let version: String = ask(connection, "SELECT sqlite_version()").await?;
-    if !is_at_least(&version, SQLITE_VERSION_MIN) {
-        let (setting, needed) = ("the version of SQLite", "3.51.3");
-        return Err(CatalogError::Unsafe {
-            setting,
-            found: version,
-            needed,
-        });
-    }
-    for (setting, question, needed) in [
-        ("journal_mode", "PRAGMA journal_mode", "wal"),
-        (
-            "synchronous",
-            "SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous",
-            "2",
-        ),
-        (
-            "foreign_keys",
-            "SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys",
-            "1",
-        ),
-    ] {
-        let found = ask(connection, question).await?;
-        if found != needed {
-            return Err(CatalogError::Unsafe {
-                setting,
-                found,
-                needed,
-            });
-        }
-    }
-    Ok(())
-}
-
-async fn ask(
-    connection: &mut SqliteConnection,
-    question: &'static str,
-) -> Result<String, CatalogError> {
-    sqlx::query_scalar(question)
-        .fetch_one(connection)
-        .await
-        .map_err(CatalogError::while_("checking the database's settings"))
-}
-
-fn is_at_least(version: &str, minimum: (u32, u32, u32)) -> bool {
-    let mut parts = version
-        .split('.')
-        .map(|part| part.parse::<u32>().unwrap_or(0));
-    let mut next = || parts.next().unwrap_or(0);
-    (next(), next(), next()) >= minimum
-}
-
 async fn check_integrity(pool: &SqlitePool) -> Result<(), CatalogError> {
     let during = "checking the database's integrity";
     let first = sqlx::query("PRAGMA quick_check(1)")
@@ -238,29 +127,6 @@ async fn check_integrity(pool: &SqlitePool) -> Result<(), CatalogError> {
         Ok(())
     } else {
         Err(CatalogError::Damaged { finding })
-    }
-}
-
-/// The lock stands in a file of its own: SQLite locks byte ranges of the database file itself.
-fn lock_beside(path: &Path) -> Result<File, CatalogError> {
-    let name = beside(path, ".lock");
-    let failed = |error: std::io::Error| CatalogError::Failed {
-        during: "locking the catalog",
-        reason: error.to_string(),
-    };
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&name)
-        .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(CatalogError::InUse {
-            path: name.to_string_lossy().into_owned(),
-        }),
-        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 
@@ -276,33 +142,11 @@ fn forget_kept_log(catalog: &Path) {
     let _ = std::fs::remove_file(beside(catalog, KEPT_LOG));
 }
 
-/// A file whose name is the database's and an ending.
-pub(crate) fn beside(catalog: &Path, ending: &str) -> PathBuf {
-    let mut name = catalog.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
-}
-
 fn witness_failed(error: &DiskError) -> CatalogError {
     CatalogError::Failed {
         during: "opening the witness of the changes",
         reason: error.to_string(),
     }
-}
-
-/// Makes the file before SQLite does, so that nobody else may ever read it; the WAL inherits the mode.
-fn create_private(path: &Path) -> Result<(), CatalogError> {
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .map(drop)
-        .map_err(|error| CatalogError::Failed {
-            during: "creating the database file",
-            reason: error.to_string(),
-        })
 }
 
 #[cfg(test)]

@@ -20,11 +20,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use cairn_platform::{Disk, DiskError, DiskFile};
+use cairn_platform::{Disk, DiskError, DiskFile, beside};
 use sqlx::SqliteConnection;
 
 use crate::error::CatalogError;
-use crate::open::beside;
 
 const MAGIC: [u8; 8] = *b"\xFACAIRNCH";
 const FORMAT_VERSION: u32 = 1;

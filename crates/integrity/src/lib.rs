@@ -18,7 +18,7 @@ pub use digest::{Digest, LogFileEntry, PreviousDigest};
 pub use error::IntegrityError;
 pub use gzip::{LogFileFault, LogFileHash, SIZE_LIMITS, SizeLimits, inflate};
 pub use hexadecimal::{hexadecimal, sha256_hex};
-pub use object_key::{DigestKind, DigestListing, KeyFolder, ListedDigest};
+pub use object_key::{DigestKind, DigestListing, KeyFolder, ListedDigest, LogKind};
 pub use public_key::verify;
 pub use signing::{SIGNATURE_ALGORITHM, SigningKeyPair, signing_string};
 pub use time_text::read_time;

@@ -3,6 +3,7 @@
 //! ```text
 //! [PREFIX/]AWSLogs/[ORGANIZATION/]ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/
 //!     ACCOUNT_CloudTrail_REGION_YYYYMMDDThhmmZ_UNIQUE.json.gz                          (TRL-135 to 138)
+//!     (Insights events: CloudTrail-Insight in both places, TRL-141)
 //! [PREFIX/]AWSLogs/[ORGANIZATION/]ACCOUNT/CloudTrail-Digest/REGION/YYYY/MM/DD/
 //!     ACCOUNT_CloudTrail-Digest_REGION_TRAIL_HOMEREGION_YYYYMMDDThhmmssZ[_backfill].json.gz  (REC-238)
 //! ```
@@ -42,6 +43,27 @@ impl DigestKind {
     }
 }
 
+/// What a log file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogKind {
+    /// Management, data and network activity events.
+    Activity,
+    /// Insights events (TRL-141, OVR-226).
+    Insights,
+}
+
+impl LogKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Activity, Self::Insights];
+
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Activity => "CloudTrail",
+            Self::Insights => "CloudTrail-Insight",
+        }
+    }
+}
+
 /// Where the files of one account and Region lie in a trail's bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyFolder<'a> {
@@ -58,12 +80,12 @@ pub struct KeyFolder<'a> {
 impl KeyFolder<'_> {
     /// The key of the log file that was made at `created`; `unique` are the 16 characters that keep
     /// files of one minute apart (TRL-138). The date is that of publication (TRL-137).
-    pub fn log_file_key(&self, created: EventTime, unique: &str) -> String {
-        let (account, region) = (self.account, self.region);
-        let folder = self.path("CloudTrail");
+    pub fn log_file_key(&self, kind: LogKind, created: EventTime, unique: &str) -> String {
+        let (account, region, name) = (self.account, self.region, kind.folder());
+        let folder = self.path(name);
         let day = time_text::format(created, "%Y/%m/%d");
         let minute = time_text::format(created, "%Y%m%dT%H%MZ");
-        format!("{folder}/{day}/{account}_CloudTrail_{region}_{minute}_{unique}{ENDING}")
+        format!("{folder}/{day}/{account}_{name}_{region}_{minute}_{unique}{ENDING}")
     }
 
     /// The key of the digest of the trail `trail_name` of `home_region` whose window ends at `end`
@@ -84,9 +106,9 @@ impl KeyFolder<'_> {
         )
     }
 
-    /// The folder of all log files, or of those of one day (`YYYY/MM/DD`).
-    pub fn log_files_of_day(&self, day: EventTime) -> String {
-        let folder = self.path("CloudTrail");
+    /// The folder of the log files of one day (`YYYY/MM/DD`).
+    pub fn log_files_of_day(&self, kind: LogKind, day: EventTime) -> String {
+        let folder = self.path(kind.folder());
         format!("{folder}/{}/", time_text::format(day, "%Y/%m/%d"))
     }
 

@@ -22,7 +22,7 @@ pub use header::{EventClass, HeaderError, ResourceReference, RoutingHeader};
 pub use identifiers::{AccountId, AccountIdError, PartitionId, Region, RegionError, Sequence};
 pub use record::{
     CanonicalEvent, Completion, EVENT_BYTES_MAX, EventVersion, RecordError, canonicalize,
-    is_insight_of_store,
+    insight_type_of_trail, is_insight_of_store,
 };
 pub use trail::{
     InsightSelector, LogGroup, Logging, SnsTopic, Trail, TrailId, TrailSettings, trail_arn,

@@ -18,7 +18,7 @@ mod members;
 mod version;
 
 pub use error::RecordError;
-pub use insight::is_insight_of_store;
+pub use insight::{insight_type_of_trail, is_insight_of_store};
 pub use version::EventVersion;
 
 use members::RecordMembers;

@@ -68,13 +68,8 @@ pub enum SelectorError {
     #[error("{0} is not a resource type of basic event selectors.")]
     ResourceType(String),
     /// Not an ARN of the resource type (TRL-117, TRL-118, TRL-119).
-    #[error("{value} is not an ARN of {resource_type}.")]
-    ResourceValue {
-        /// The type of the data resource.
-        resource_type: String,
-        /// The value.
-        value: String,
-    },
+    #[error("Value {0} for DataResources.Values is invalid.")]
+    ResourceValue(String),
     /// Not a source that basic selectors exclude (SEL-059).
     #[error("{0} cannot be excluded: kms.amazonaws.com and rdsdata.amazonaws.com can.")]
     ExcludedSource(String),

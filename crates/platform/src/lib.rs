@@ -1,5 +1,5 @@
-//! This crate puts the outside world behind traits: clock, randomness, disk, keys and buckets, each with a real
-//! implementation and one that tests control.
+//! This crate puts the outside world behind traits: clock, randomness, disk, keys, buckets and the services that hear
+//! of events, each with a real implementation and one that tests control; and it opens SQLite databases.
 
 mod clock;
 mod disk;
@@ -7,6 +7,8 @@ mod entropy;
 mod idle;
 mod s3;
 mod seal;
+mod services;
+mod sqlite;
 
 pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
 pub use disk::{Disk, DiskError, DiskFile, DiskLock, RealDisk, SimDisk, SimFaults, SimSyncs};
@@ -19,3 +21,9 @@ pub use s3::{
     S3Endpoints, S3Failure, S3Purpose, S3Timeouts, ScriptedPut, StoredBytes,
 };
 pub use seal::{MasterKey, SealError};
+pub use services::{
+    BusEvent, CloudWatchLogsClient, EventBridgeClient, EventBuses, LogEvent, LogStream, LogStreams,
+    MemoryBuses, MemoryLogStreams, MemoryTopics, ServiceAddress, ServiceConfig, ServiceFailure,
+    SnsClient, TopicMessage, TopicPublisher,
+};
+pub use sqlite::{SchemaChange, SqliteError, SqliteFile, beside, migrate_sqlite};

@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 pub use client::S3Client;
+pub(crate) use client::http_client;
 pub use failure::S3Failure;
 pub use memory::{MemoryObject, MemoryPuts, ScriptedPut};
 pub use object::{ListedObject, ObjectHead, ObjectPage, ObjectReader};

@@ -390,3 +390,31 @@ fn borrowed(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
         .iter()
         .map(|(key, value)| (key.as_str(), value.as_str()))
 }
+
+/// Whether a role's own policies, within its boundary, let it do something in its account.
+pub(crate) fn role_may(
+    role: &IdentitySnapshot,
+    principal: &Principal,
+    keys: &ContextKeys,
+    (action, resource): (&str, &str),
+) -> bool {
+    let held = HeldPolicies::of(role);
+    let mut keys = keys.clone();
+    keys.set_tags("aws:PrincipalTag", borrowed(&held.tags));
+    keys.set("aws:ResourceAccount", role.account.account.as_str());
+    let request = RequestContext {
+        action,
+        resource,
+        principal,
+        keys: &keys,
+    };
+    let identity: Vec<&PolicyDocument> = held.identity.iter().map(Held::document).collect();
+    let sets = PolicySets {
+        identity: &identity,
+        boundary: held.boundary.as_ref().map(Held::document),
+        session: None,
+        resource: None,
+        same_account: true,
+    };
+    !held.unreadable && evaluate(&request, &sets) == Decision::Allow
+}

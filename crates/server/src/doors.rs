@@ -50,12 +50,17 @@ pub(crate) const PARTITION: PartitionId = PartitionId(0);
 /// Bytes read from the log at a time while the memory of event IDs is rebuilt.
 const REBUILD_READ_BYTES: usize = 4 << 20;
 
+/// Whether a trail collects the event with this header.
+pub(crate) type Collects<'a> = dyn Fn(&RoutingHeader<'_>) -> bool + 'a;
+
 /// An event that is ready for the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     identity: Identity,
-    /// Whether a store takes it; the others are logged and counted only.
-    selected: bool,
+    /// Whether a table of the lake takes it.
+    kept: bool,
+    /// Whether a trail takes it.
+    collected: bool,
     record: NewRecord,
 }
 
@@ -64,7 +69,9 @@ pub(crate) struct Prepared {
 pub(crate) enum Outcome {
     /// It is durable.
     Accepted {
-        /// False if no store selects it, so that it is logged and counted only.
+        /// Whether a table of the lake keeps it.
+        kept: bool,
+        /// False if neither a table nor a trail selects it, so that it is logged and counted only.
         selected: bool,
     },
     /// It was durable before; this is its second acknowledgement.
@@ -153,7 +160,8 @@ impl Doors {
                     Verdict::Fresh => events[index].take().map(|event| {
                         records.push(event.record);
                         Outcome::Accepted {
-                            selected: event.selected,
+                            kept: event.kept,
+                            selected: event.kept || event.collected,
                         }
                     }),
                     Verdict::Duplicate => Some(Outcome::Duplicate),
@@ -274,7 +282,8 @@ impl Preparer {
         event.header.encode(&mut header);
         Prepared {
             identity: self.identify(&event.header, &event.json),
-            selected: is_selected(event.header.class, &event.json),
+            kept: is_selected(event.header.class, &event.json),
+            collected: false,
             record: NewRecord {
                 kind: RecordKind::Event,
                 header: Bytes::from(header),
@@ -288,7 +297,7 @@ impl Preparer {
     pub(crate) fn restore(&self, header: Vec<u8>, body: Vec<u8>) -> Option<Prepared> {
         let decoded = RoutingHeader::decode(&header).ok()?;
         let identity = self.identify(&decoded, &body);
-        let selected = is_selected(decoded.class, &body);
+        let kept = is_selected(decoded.class, &body);
         let record = NewRecord {
             kind: RecordKind::Event,
             header: Bytes::from(header),
@@ -297,7 +306,8 @@ impl Preparer {
         };
         Some(Prepared {
             identity,
-            selected,
+            kept,
+            collected: false,
             record,
         })
     }
@@ -338,6 +348,11 @@ impl Prepared {
     /// What selectors see of the event; none if it cannot be read, which does not happen.
     pub(crate) fn header(&self) -> Option<RoutingHeader<'_>> {
         RoutingHeader::decode(&self.record.header).ok()
+    }
+
+    /// Asks the trails of an event that the lake does not keep.
+    pub(crate) fn note_collection(&mut self, collects: &Collects<'_>) {
+        self.collected = !self.kept && self.header().is_some_and(|header| collects(&header));
     }
 
     /// Header and body as the outbox keeps them.

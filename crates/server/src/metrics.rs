@@ -1,9 +1,11 @@
 //! What the server counts and measures, in one registry, and how it is written for Prometheus.
 
 mod access_log_gauges;
+mod outlet_gauges;
 mod trail_gauges;
 
 pub(crate) use access_log_gauges::AccessLogGauges;
+pub(crate) use outlet_gauges::OutletGauges;
 pub(crate) use trail_gauges::TrailGauges;
 
 use std::sync::atomic::AtomicU64;
@@ -79,6 +81,8 @@ pub(crate) struct Metrics {
     pub(crate) bucket_received_bytes: Counter,
     gauges: Gauges,
     pub(crate) trails: TrailGauges,
+    /// What topics, log groups and buses are told.
+    pub(crate) outlets: OutletGauges,
     pub(crate) access_log: AccessLogGauges,
     reader_lag: Family<ReaderLabel, Gauge>,
     store_rows: Family<StoreLabel, Gauge>,
@@ -291,6 +295,7 @@ impl Default for Metrics {
             bucket_received_bytes: Counter::default(),
             gauges: Gauges::default(),
             trails: TrailGauges::default(),
+            outlets: OutletGauges::default(),
             access_log: AccessLogGauges::default(),
             reader_lag: Family::default(),
             store_rows: Family::default(),
@@ -457,6 +462,7 @@ impl Metrics {
         self.registry
             .register("uptime_seconds", "Time since the start", uptime);
         self.trails.register(&mut self.registry);
+        self.outlets.register(&mut self.registry);
         self.access_log.register(&mut self.registry);
         self.register_families();
     }

@@ -397,6 +397,11 @@ impl Server {
         if let Ok(used) = self.trails.spool_use().await {
             trails.set_spool(&used, self.clock.now_ms());
         }
+        let outlets = &self.metrics.outlets;
+        outlets.set_counts(&self.trails.outlet_counts());
+        if let Ok(used) = self.trails.lane_use().await {
+            outlets.set_waiting(&used, self.clock.now_ms());
+        }
     }
 
     fn refresh_lake_gauges(&self) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cairn_catalog::CatalogError;
 use cairn_catalog::lake::LakeCatalog;
-use cairn_catalog::trails::TrailsCatalog;
+use cairn_catalog::trails::{OutletsCatalog, TrailsCatalog};
 use cairn_eventlog::{EventLog, OpenError, SegmentedLog, SegmentedLogConfig};
 use cairn_platform::{Clock, Disk};
 
@@ -16,6 +16,8 @@ use crate::trail_destinations::Destinations;
 mod forgetful_log;
 #[cfg(feature = "sabotage")]
 mod loose_catalog;
+#[cfg(feature = "sabotage")]
+mod loose_outlets;
 #[cfg(feature = "sabotage")]
 mod loose_trails;
 #[cfg(feature = "sabotage")]
@@ -89,6 +91,15 @@ pub(crate) fn trails_catalog(catalog: Arc<dyn TrailsCatalog>) -> Arc<dyn TrailsC
     #[cfg(feature = "sabotage")]
     if let Some(bug) = loose_trails::Bug::named(&planted()) {
         return Arc::new(loose_trails::LooseTrails { catalog, bug });
+    }
+    catalog
+}
+
+/// Where it is kept what topics, log groups and buses are still to be told, with a fault in it if one is planted.
+pub(crate) fn outlets_catalog(catalog: Arc<dyn OutletsCatalog>) -> Arc<dyn OutletsCatalog> {
+    #[cfg(feature = "sabotage")]
+    if planted() == "outlets-tried-once" {
+        return Arc::new(loose_outlets::LooseOutlets { catalog });
     }
     catalog
 }

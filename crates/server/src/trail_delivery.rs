@@ -4,7 +4,10 @@
 mod bucket_check;
 mod endpoints;
 mod selection;
+mod service_checks;
+mod services;
 
 pub(crate) use bucket_check::TrailDestinations;
 pub(crate) use endpoints::{s3_endpoints, trails_config};
 pub(crate) use selection::LakeAndTrails;
+pub(crate) use services::Services;

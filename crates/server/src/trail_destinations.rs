@@ -46,7 +46,7 @@ pub(crate) trait Destinations: Send + Sync + fmt::Debug {
     not(test),
     expect(
         dead_code,
-        reason = "keys, topics and log groups cannot be reached yet; tests bring some that can"
+        reason = "keys cannot be reached yet; tests bring some that can"
     )
 )]
 pub(crate) enum DestinationProblem {

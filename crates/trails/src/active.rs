@@ -49,16 +49,19 @@ impl ActiveTrail {
     }
 
     /// Whether the trail collects the event (SEL-090, TRL-090).
-    fn takes(&self, event: &RoutingHeader<'_>) -> bool {
+    fn takes(&self, event: &RoutingHeader<'_>, insight_type: Option<&str>) -> bool {
         let settings = &self.trail.settings;
-        self.trail.logging.is_on
-            && self.trail.covers(&event.region)
-            && (settings.includes_global_service_events || !is_global(event))
-            && event.class != EventClass::Insight
-            && self
-                .selectors
-                .as_ref()
-                .is_none_or(|selectors| selectors.take(event))
+        if !(self.trail.logging.is_on && self.trail.covers(&event.region)) {
+            return false;
+        }
+        // Insights events are selected by their type, not by event selectors (TRL-125, SEL-006).
+        if event.class == EventClass::Insight {
+            let mut wanted = settings.insight_selectors.iter();
+            return wanted.any(|selector| Some(selector.insight_type.as_str()) == insight_type);
+        }
+        let selectors = self.selectors.as_ref();
+        (settings.includes_global_service_events || !is_global(event))
+            && selectors.is_none_or(|selectors| selectors.take(event))
     }
 
     fn has_digests(&self) -> bool {
@@ -88,16 +91,23 @@ impl ActiveTrails {
         active
     }
 
-    /// The trails that collect the event, in no particular order.
+    /// The trails that collect the event, in no particular order. `insight_type` is that of an Insights event
+    /// in the layout of trails: no header states it.
     pub(crate) fn takers<'s>(
         &'s self,
         event: &RoutingHeader<'_>,
+        insight_type: Option<&str>,
     ) -> impl Iterator<Item = &'s Arc<ActiveTrail>> {
         let of_account = self.by_account.get(&event.account);
         of_account
             .into_iter()
             .flatten()
-            .filter(move |trail| trail.takes(event))
+            .filter(move |trail| trail.takes(event, insight_type))
+    }
+
+    /// Whether a trail logs at all.
+    pub(crate) fn any_logs(&self) -> bool {
+        self.all().any(|active| active.trail.logging.is_on)
     }
 
     pub(crate) fn get(&self, id: &TrailId) -> Option<&Arc<ActiveTrail>> {

@@ -7,19 +7,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cairn_catalog::trails::{AppliedTrail, ChainChange, Cut, FileKind, LostFile, PlannedFile};
+use cairn_catalog::trails::{
+    AppliedTrail, ChainChange, Cut, FileKind, Lane, LostFeed, LostFile, Outlet, PlannedFeed,
+    PlannedFile,
+};
 use cairn_eventlog::{LogRecord, RecordKind};
-use cairn_integrity::KeyFolder;
+use cairn_integrity::{KeyFolder, LogKind};
 use cairn_model::destination::{DestinationLimit, fit, without_context};
 use cairn_model::{
-    AccountId, Completion, EventTime, PartitionId, Region, RoutingHeader, Sequence, Trail,
-    canonicalize,
+    AccountId, Completion, EventClass, EventTime, PartitionId, Region, RoutingHeader, Sequence,
+    Trail, canonicalize, insight_type_of_trail,
 };
 use cairn_platform::{DiskError, Entropy};
 
 use crate::active::{ActiveTrail, ActiveTrails, open_chain};
 use crate::log_file::{FinishedFile, LogFile};
 use crate::spool::Spool;
+use crate::spool_room::{SpoolRoom, budget_of};
 
 /// A file is compressed piece by piece of about this size.
 const PIECE_BYTES: usize = 1 << 20;
@@ -35,15 +39,17 @@ pub(crate) struct CutLimits {
     pub(crate) buffer_bytes_max: usize,
     /// Uncompressed size of a file.
     pub(crate) file_bytes_max: u64,
+    /// Whether what any trail takes goes to a bus as well.
+    pub(crate) feeds_buses: bool,
 }
 
-/// Whose events of which Region go into one file.
-type OutputKey = (String, AccountId, Region);
+/// Which events go into one file: those of a kind, for a trail or without one for a bus, of an account and Region.
+type OutputKey = (Option<String>, AccountId, Region, LogKind);
 
 /// A file in the making, with the trail as it was when the file began.
 #[derive(Debug)]
 struct Output {
-    trail: Arc<ActiveTrail>,
+    trail: Option<Arc<ActiveTrail>>,
     file: LogFile,
 }
 
@@ -60,7 +66,7 @@ pub(crate) struct OpenCut {
     entropy: Arc<dyn Entropy>,
     outputs: BTreeMap<OutputKey, Output>,
     /// Complete files with their trails.
-    finished: Vec<(Trail, AccountId, Region, FinishedFile)>,
+    finished: Vec<(Option<Trail>, OutputKey, FinishedFile)>,
     applied: Vec<AppliedTrail>,
     chains: Vec<ChainChange>,
     buffered: usize,
@@ -135,13 +141,16 @@ impl OpenCut {
         trails: &ActiveTrails,
         records: Vec<LogRecord>,
     ) -> Result<Vec<LogRecord>, DiskError> {
+        let any_logs = trails.any_logs();
         let mut records = records.into_iter();
         while let Some(record) = records.next() {
             if record.record.kind == RecordKind::Control {
                 return Ok(std::iter::once(record).chain(records).collect());
             }
             self.end = record.sequence.plus(1);
-            self.take_event(trails, &record)?;
+            if any_logs {
+                self.take_event(trails, &record)?;
+            }
         }
         Ok(Vec::new())
     }
@@ -169,33 +178,47 @@ impl OpenCut {
             Ok(None) => return Ok(()),
             Err(reason) => return self.set_aside(record, reason),
         };
-        for trail in chosen.takers {
-            let key = (
-                trail.trail.id.0.clone(),
-                chosen.account,
-                chosen.region.clone(),
-            );
-            let mut before = 0;
-            let output = self
-                .outputs
-                .entry(key.clone())
-                .and_modify(|output| before = output.file.pending_bytes())
-                .or_insert_with(|| Output {
-                    trail,
-                    file: LogFile::new(self.spool.new_name()),
-                });
-            output.file.push(&chosen.event, chosen.time_ms);
-            self.content_bytes += chosen.event.len() as u64;
-            self.buffered += output.file.pending_bytes() - before;
-            if output.file.content_bytes() >= self.limits.file_bytes_max {
-                self.finish_one(&key)?;
-            } else if output.file.pending_bytes() >= PIECE_BYTES {
-                self.buffered -= output.file.pending_bytes();
-                output.file.spill(&self.spool)?;
-            }
+        for trail in &chosen.takers {
+            self.push(Some(trail), &chosen, chosen.kind)?;
+        }
+        // EventBridge has no network activity events.
+        if self.limits.feeds_buses && chosen.class != EventClass::NetworkActivity {
+            self.push(None, &chosen, LogKind::Activity)?;
         }
         if self.buffered > self.limits.buffer_bytes_max {
             self.spill_largest()?;
+        }
+        Ok(())
+    }
+
+    /// Adds an event to the file of a trail, or of a bus.
+    fn push(
+        &mut self,
+        trail: Option<&Arc<ActiveTrail>>,
+        chosen: &Chosen<'_>,
+        kind: LogKind,
+    ) -> Result<(), DiskError> {
+        let key = || -> OutputKey {
+            let id = trail.map(|trail| trail.trail.id.0.clone());
+            (id, chosen.account, chosen.region.clone(), kind)
+        };
+        let mut before = 0;
+        let output = self
+            .outputs
+            .entry(key())
+            .and_modify(|output| before = output.file.pending_bytes())
+            .or_insert_with(|| Output {
+                trail: trail.cloned(),
+                file: LogFile::new(self.spool.new_name()),
+            });
+        output.file.push(&chosen.event, chosen.time_ms);
+        self.content_bytes += chosen.event.len() as u64;
+        self.buffered += output.file.pending_bytes() - before;
+        if output.file.content_bytes() >= self.limits.file_bytes_max {
+            self.finish_one(&key())?;
+        } else if output.file.pending_bytes() >= PIECE_BYTES {
+            self.buffered -= output.file.pending_bytes();
+            output.file.spill(&self.spool)?;
         }
         Ok(())
     }
@@ -232,9 +255,9 @@ impl OpenCut {
     fn finish_one(&mut self, key: &OutputKey) -> Result<(), DiskError> {
         if let Some(output) = self.outputs.remove(key) {
             self.buffered -= output.file.pending_bytes();
-            let trail = output.trail.trail.clone();
+            let trail = output.trail.map(|trail| trail.trail.clone());
             let finished = output.file.finish(&self.spool)?;
-            self.finished.push((trail, key.1, key.2.clone(), finished));
+            self.finished.push((trail, key.clone(), finished));
         }
         Ok(())
     }
@@ -253,36 +276,129 @@ impl OpenCut {
             applied: std::mem::take(&mut self.applied),
             chains: Vec::new(),
             lost: Vec::new(),
+            feeds: Vec::new(),
+            lost_feeds: Vec::new(),
         };
         if !self.finished.is_empty() {
             self.spool.sync_names()?;
         }
         // From here on nothing fails: the files are the cut's.
-        for (trail, account, region, file) in std::mem::take(&mut self.finished) {
-            if !room.take(&trail.id.0, file.bytes) {
-                self.spool.remove(&file.name);
-                cut.lost.push(LostFile {
-                    trail: trail.id,
-                    events: file.events,
-                    error: SPOOL_FULL.to_owned(),
-                });
-                continue;
+        for (trail, of, file) in std::mem::take(&mut self.finished) {
+            let name = file.name.clone();
+            let is_kept = match trail {
+                Some(trail) => self.plan(&mut cut, &mut room, (trail, of, file), created_ms),
+                None => plan_bus(&mut cut, &mut room, (of, file), created_ms),
+            };
+            if !is_kept {
+                self.spool.remove(&name);
             }
-            let unique = unique_part(&*self.entropy);
-            if trail.settings.validates_log_files {
-                let open = open_chain(&trail, account, region.clone(), created_ms);
-                // Files come by trail, account and Region.
-                if cut.chains.last() != Some(&open) {
-                    cut.chains.push(open);
-                }
-            }
-            cut.files
-                .push(planned(trail, (account, region), file, created_ms, &unique));
         }
         // What the events of the range need comes first, then what changed behind them.
         cut.chains.append(&mut self.chains);
         Ok(cut)
     }
+}
+
+/// A trail's file, and which events it holds.
+type TrailFile = (Trail, OutputKey, FinishedFile);
+
+impl OpenCut {
+    /// Decides where a trail's file goes: to its bucket and, if it has one, to its log group, each as far as the
+    /// spool has room. False if nowhere.
+    fn plan(
+        &self,
+        cut: &mut Cut,
+        room: &mut SpoolRoom,
+        (trail, of, file): TrailFile,
+        created_ms: i64,
+    ) -> bool {
+        let (_, account, region, kind) = of;
+        let group = trail.settings.log_group.as_ref();
+        let lane = group.map(|group| Lane {
+            outlet: Outlet::Logs,
+            owner: trail.id.0.clone(),
+            target: group.arn.clone(),
+        });
+        let mut budgets = vec![trail.id.0.clone()];
+        budgets.extend(lane.iter().map(budget_of));
+        let has_room = room.take(&budgets, file.bytes);
+        let mut is_kept = false;
+        if let Some(lane) = lane {
+            is_kept = has_room.get(1) == Some(&true);
+            plan_feed(
+                cut,
+                lane,
+                is_kept,
+                ((account, region.clone()), &file),
+                created_ms,
+            );
+        }
+        if has_room.first() != Some(&true) {
+            cut.lost.push(LostFile {
+                trail: trail.id,
+                events: file.events,
+                error: SPOOL_FULL.to_owned(),
+            });
+            return is_kept;
+        }
+        let unique = unique_part(&*self.entropy);
+        if trail.settings.validates_log_files {
+            let open = open_chain(&trail, account, region.clone(), created_ms);
+            // Files come by trail, account and Region.
+            if cut.chains.last() != Some(&open) {
+                cut.chains.push(open);
+            }
+        }
+        let place = (account, region, kind);
+        let file = planned(trail, place, file, created_ms, &unique);
+        cut.files.push(file);
+        true
+    }
+}
+
+/// Decides where a bus's file goes. False if nowhere.
+fn plan_bus(
+    cut: &mut Cut,
+    room: &mut SpoolRoom,
+    ((_, account, region, _), file): (OutputKey, FinishedFile),
+    created_ms: i64,
+) -> bool {
+    let lane = Lane {
+        outlet: Outlet::Bus,
+        owner: account.to_string(),
+        target: region.to_string(),
+    };
+    let has_room = room.take(&[budget_of(&lane)], file.bytes) == [true];
+    let of = (account, region);
+    plan_feed(cut, lane, has_room, (of, &file), created_ms);
+    has_room
+}
+
+fn plan_feed(
+    cut: &mut Cut,
+    lane: Lane,
+    has_room: bool,
+    ((account, region), file): ((AccountId, Region), &FinishedFile),
+    created_ms: i64,
+) {
+    if !has_room {
+        cut.lost_feeds.push(LostFeed {
+            lane,
+            events: file.events,
+            error: SPOOL_FULL.to_owned(),
+        });
+        return;
+    }
+    cut.feeds.push(PlannedFeed {
+        lane,
+        account,
+        region,
+        spooled: file.name.clone(),
+        bytes: file.bytes,
+        object_sha256: file.object_sha256,
+        events: file.events,
+        created_ms,
+    });
 }
 
 /// What was not handed over belongs to nobody.
@@ -293,49 +409,37 @@ impl Drop for OpenCut {
                 self.spool.remove(name);
             }
         }
-        for (_, _, _, file) in &self.finished {
+        for (_, _, file) in &self.finished {
             self.spool.remove(&file.name);
         }
     }
 }
 
-/// How much the spool may take yet.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct SpoolRoom {
-    /// For all trails together.
-    pub(crate) total: u64,
-    /// For a trail of which nothing is known.
-    pub(crate) for_each: u64,
-    /// What trails hold already.
-    pub(crate) used: BTreeMap<String, u64>,
-}
-
-impl SpoolRoom {
-    fn take(&mut self, trail: &str, bytes: u64) -> bool {
-        let used = self.used.entry(trail.to_owned()).or_default();
-        if bytes > self.total || *used + bytes > self.for_each {
-            return false;
-        }
-        self.total -= bytes;
-        *used += bytes;
-        true
-    }
-}
-
 /// What trails make of an event: a function of both, so that a panic in it leaves nothing half done.
-struct Chosen {
-    takers: Vec<Arc<ActiveTrail>>,
+struct Chosen<'t> {
+    takers: Vec<&'t Arc<ActiveTrail>>,
     account: AccountId,
     region: Region,
+    class: EventClass,
+    kind: LogKind,
     time_ms: i64,
     event: Bytes,
 }
 
-impl Chosen {
+impl<'t> Chosen<'t> {
     /// None if no trail takes it.
-    fn of(trails: &ActiveTrails, record: &LogRecord) -> Result<Option<Self>, &'static str> {
+    fn of(trails: &'t ActiveTrails, record: &LogRecord) -> Result<Option<Self>, &'static str> {
         let header = header_of(record).ok_or("neither header nor event can be read")?;
-        let takers: Vec<_> = trails.takers(&header).cloned().collect();
+        let (kind, insight_type) = match header.class {
+            EventClass::Insight => (
+                LogKind::Insights,
+                insight_type_of_trail(&record.record.body),
+            ),
+            EventClass::Management | EventClass::Data | EventClass::NetworkActivity => {
+                (LogKind::Activity, None)
+            }
+        };
+        let takers: Vec<_> = trails.takers(&header, insight_type.as_deref()).collect();
         if takers.is_empty() {
             return Ok(None);
         }
@@ -343,6 +447,8 @@ impl Chosen {
             takers,
             account: header.account,
             region: header.region.clone(),
+            class: header.class,
+            kind,
             time_ms: header.event_time.as_micros().div_euclid(1000),
             event: delivered_form(&record.record.body),
         }))
@@ -391,7 +497,7 @@ fn shortened(json: &Bytes) -> Bytes {
 
 fn planned(
     trail: Trail,
-    (account, region): (AccountId, Region),
+    (account, region, kind): (AccountId, Region, LogKind),
     file: FinishedFile,
     created_ms: i64,
     unique: &str,
@@ -403,7 +509,7 @@ fn planned(
         account: account.as_str(),
         region: region.as_str(),
     };
-    let object_key = folder.log_file_key(time_of(created_ms), unique);
+    let object_key = folder.log_file_key(kind, time_of(created_ms), unique);
     PlannedFile {
         trail: trail.id,
         version: trail.version,

@@ -24,11 +24,13 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Pause after the catalog could not be asked.
 const RETRY: Duration = Duration::from_secs(1);
 /// What a damaged file is called in a trail's status.
-const SPOOL_DAMAGED: &str = "SpoolDamaged";
+pub(crate) const SPOOL_DAMAGED: &str = "SpoolDamaged";
 /// What a file that the disk does not give back is called there.
 const SPOOL_UNREADABLE: &str = "SpoolUnreadable";
 /// What other bytes under a file's own key are called there: they are never overwritten.
 const OTHER_BYTES: &str = "OtherBytesUnderKey";
+/// What a comparison with them may take: an answer that never ends must hold no place.
+const COMPARISON_MAX: Duration = Duration::from_mins(1);
 /// Longest code of an endpoint's that is told.
 const CODE_CHARACTERS_MAX: usize = 128;
 const DAY_MS: i64 = 86_400_000;
@@ -279,7 +281,7 @@ impl Delivery {
 }
 
 /// Full jitter: anything up to the bound, which doubles with each failure (R15).
-fn pause_after(failures: u32, longest: Duration, entropy: &dyn Entropy) -> Duration {
+pub(crate) fn pause_after(failures: u32, longest: Duration, entropy: &dyn Entropy) -> Duration {
     let factor = 1_u32
         .checked_shl(failures.saturating_sub(1))
         .unwrap_or(u32::MAX);
@@ -360,7 +362,10 @@ async fn put(
     }
     shared.counters.add_already_there();
     let (bucket, key) = (&file.file.bucket, &file.file.object_key);
-    let found = shared.puts.compare(object, purpose).await;
+    let found = tokio::select! {
+        found = shared.puts.compare(object, purpose) => found,
+        () = shared.clock.sleep(COMPARISON_MAX) => StoredBytes::Unreadable,
+    };
     if found == StoredBytes::Other {
         shared.counters.add_conflict();
         tracing::error!(bucket, key, "other bytes lie under the key of a file");
@@ -430,8 +435,9 @@ async fn delivered(shared: &Arc<Shared>, file: &RecordedFile, attempted_ms: i64)
             failpoints::reach(failpoints::PUT_RECORDED);
             shared.counters.add_delivered();
             shared.forget_attempts(file.id);
+            shared.outlets.due.notify_one();
             if !file.file.is_validated {
-                shared.remove_spooled(&file.file.spooled).await;
+                shared.release_spooled(&file.file.spooled).await;
             }
             true
         }
@@ -506,18 +512,18 @@ async fn give_up(shared: &Arc<Shared>, file: &RecordedFile, attempted_ms: i64, c
             );
             shared.counters.add_lost_events(file.file.events);
             shared.forget_attempts(file.id);
-            shared.remove_spooled(&file.file.spooled).await;
+            shared.release_spooled(&file.file.spooled).await;
         }
         Err(error) => tracing::warn!(%error, "a file could not be given up yet"),
     }
 }
 
 /// What an endpoint calls its trouble, as a status can show it.
-fn told_code(code: &str) -> String {
+pub(crate) fn told_code(code: &str) -> String {
     let plain = code.chars().filter(char::is_ascii_graphic);
     plain.take(CODE_CHARACTERS_MAX).collect()
 }
 
-fn millis(duration: Duration) -> i64 {
+pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -230,15 +230,10 @@ impl Digests {
         failpoints::reach(failpoints::DIGEST_RECORDED);
         shared.counters.add_digest();
         shared.delivery_due.notify_one();
-        let spool = shared.spool.clone();
-        let removing = tokio::task::spawn_blocking(move || {
-            for name in names {
-                spool.remove(&name);
-            }
-        });
-        removing
-            .await
-            .map_err(TrailsError::of_thread("removing spooled files"))
+        for name in names {
+            shared.release_spooled(&name).await;
+        }
+        Ok(())
     }
 
     /// The key that signs for a Region now; a new one when the current has signed for its time.

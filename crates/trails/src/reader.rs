@@ -13,9 +13,10 @@ use cairn_eventlog::{LogRecord, ReadError};
 use cairn_model::{ControlRecord, Sequence, TrailId};
 
 use crate::active::ActiveTrails;
-use crate::cutting::{CutLimits, OpenCut, SpoolRoom};
+use crate::cutting::{CutLimits, OpenCut};
 use crate::error::TrailsError;
 use crate::failpoints;
+use crate::spool_room::{SpoolRoom, budget_of};
 use crate::trails::Shared;
 
 /// The name under which trails read the log.
@@ -141,6 +142,7 @@ impl Reader {
         let limits = CutLimits {
             buffer_bytes_max: config.buffer_bytes_max,
             file_bytes_max: config.file_bytes_max,
+            feeds_buses: self.shared.outlets.parts.buses.is_some(),
         };
         let (spool, entropy) = (self.shared.spool.clone(), Arc::clone(&self.shared.entropy));
         OpenCut::new(config.partition, expected, end, limits, (spool, entropy))
@@ -356,7 +358,7 @@ impl Reader {
         let room = if open.has_events() {
             self.room().await?
         } else {
-            SpoolRoom::default()
+            SpoolRoom::new(0, 0)
         };
         let finished = tokio::task::spawn_blocking(move || open.finish(created_ms, &room));
         let finished = finished
@@ -367,6 +369,8 @@ impl Reader {
         if let Err(error) = shared.catalog.record_cut(&cut).await {
             self.doubtful
                 .extend(cut.files.into_iter().map(|file| file.spooled));
+            self.doubtful
+                .extend(cut.feeds.into_iter().map(|feed| feed.spooled));
             return Err(error.into());
         }
         failpoints::reach(failpoints::CUT_RECORDED);
@@ -374,6 +378,9 @@ impl Reader {
         shared.counters.add_cut(&cut);
         if !cut.files.is_empty() {
             shared.delivery_due.notify_one();
+        }
+        if !cut.feeds.is_empty() {
+            shared.outlets.due.notify_one();
         }
         if !cut.chains.is_empty() {
             shared.digests_due.notify_one();
@@ -383,6 +390,17 @@ impl Reader {
                 trail = lost.trail.0,
                 events = lost.events,
                 "the spool is full: events of a trail are lost"
+            );
+        }
+        for lost in &cut.lost_feeds {
+            let outlet = lost.lane.outlet;
+            shared.outlets.counters.add_events(outlet, 0, lost.events);
+            tracing::error!(
+                outlet = ?outlet,
+                owner = lost.lane.owner,
+                target = lost.lane.target,
+                events = lost.events,
+                "the spool is full: a log group or bus does not get events"
             );
         }
         Ok(cut.end)
@@ -397,17 +415,15 @@ impl Reader {
             .map_err(TrailsError::of_thread("measuring the disk"))??;
         // The event log must not starve for a bucket that takes nothing.
         let free = free.saturating_sub(config.free_bytes_min);
-        let mut room = SpoolRoom {
-            total: config.spool_bytes_max,
-            for_each: config.spool_trail_bytes_max,
-            ..SpoolRoom::default()
-        };
+        let mut room = SpoolRoom::new(config.spool_bytes_max, config.spool_trail_bytes_max);
         for used in self.shared.catalog.spool_use().await? {
-            room.total = room.total.saturating_sub(used.bytes);
             let TrailId(trail) = used.trail;
-            room.used.insert(trail, used.bytes);
+            room.count(trail, used.bytes, used.bytes);
         }
-        room.total = room.total.min(free);
+        for used in self.shared.outlets.catalog().lane_use().await? {
+            room.count(budget_of(&used.lane), used.bytes, used.own_bytes);
+        }
+        room.bound(free);
         Ok(room)
     }
 

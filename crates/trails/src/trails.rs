@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cairn_catalog::trails::{Cut, FileId, RecordedFile, SpoolUse, TrailsCatalog};
+use cairn_catalog::trails::{Cut, FileId, LaneUse, RecordedFile, SpoolUse, TrailsCatalog};
 use cairn_eventlog::EventLog;
 use cairn_model::{AccountId, Region, RoutingHeader, TrailId};
 use cairn_platform::{Clock, Disk, Entropy, MasterKey, ObjectPuts};
@@ -17,6 +17,8 @@ use crate::config::TrailsConfig;
 use crate::delivery::{Delivery, PutSteps};
 use crate::digests::Digests;
 use crate::error::TrailsError;
+use crate::outlet_counts::OutletCounts;
+use crate::outlets::{OutletParts, Outlets, Telling, lane_use};
 use crate::reader::{Next, Reader};
 use crate::spool::Spool;
 
@@ -37,6 +39,8 @@ pub struct TrailsParts {
     pub disk: Arc<dyn Disk>,
     /// Where files go.
     pub puts: Arc<dyn ObjectPuts>,
+    /// What topics, log groups and buses are told by.
+    pub outlets: OutletParts,
     /// What seals signing keys.
     pub master_key: MasterKey,
     /// Time.
@@ -81,6 +85,7 @@ pub(crate) struct Shared {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) spool: Spool,
     pub(crate) puts: Arc<dyn ObjectPuts>,
+    pub(crate) outlets: Outlets,
     pub(crate) master_key: MasterKey,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -236,8 +241,17 @@ impl Shared {
         room.await.ok()
     }
 
-    /// Removes a file from the spool, off the async threads.
-    pub(crate) async fn remove_spooled(&self, name: &str) {
+    /// Removes a file from the spool, off the async threads, unless somebody still needs it.
+    pub(crate) async fn release_spooled(&self, name: &str) {
+        match self.outlets.catalog().is_spooled(name).await {
+            Ok(false) => {}
+            // Whoever is done with it last removes it.
+            Ok(true) => return,
+            Err(error) => {
+                tracing::warn!(file = name, %error, "a spooled file stays until the next start");
+                return;
+            }
+        }
         let (spool, name) = (self.spool.clone(), name.to_owned());
         let removing = tokio::task::spawn_blocking(move || spool.remove(&name));
         // What stays behind goes at the next start.
@@ -256,7 +270,7 @@ impl Shared {
         let known: HashSet<String> = self.catalog.spooled().await?.into_iter().collect();
         for name in doubtful.drain(..) {
             if !known.contains(&name) {
-                self.remove_spooled(&name).await;
+                self.release_spooled(&name).await;
             }
         }
         Ok(())
@@ -307,6 +321,7 @@ impl Trails {
             log: parts.log,
             spool,
             puts: parts.puts,
+            outlets: Outlets::new(parts.outlets),
             master_key: parts.master_key,
             clock: parts.clock,
             entropy: parts.entropy,
@@ -346,10 +361,12 @@ impl Trails {
     /// log and the catalog do not belong together, or that a thread is gone.
     pub async fn run(&self, stop: watch::Receiver<bool>) -> Result<(), TrailsError> {
         let delivery = Delivery::new(Arc::clone(&self.shared));
+        let telling = Telling::new(Arc::clone(&self.shared));
         tokio::try_join!(
             self.follow(stop.clone()),
             self.sign(stop.clone()),
-            delivery.run(stop),
+            delivery.run(stop.clone()),
+            telling.run(stop),
         )
         .map(drop)
     }
@@ -374,12 +391,23 @@ impl Trails {
         }
     }
 
+    /// What telling topics, log groups and buses has done since the start.
+    pub fn outlet_counts(&self) -> OutletCounts {
+        self.shared.outlets.counters.counts()
+    }
+
+    /// What waits for topics, log groups and buses.
+    pub async fn lane_use(&self) -> Result<Vec<LaneUse>, TrailsError> {
+        lane_use(&self.shared).await
+    }
+
     /// What each trail holds of the spool.
     pub async fn spool_use(&self) -> Result<Vec<SpoolUse>, TrailsError> {
         Ok(self.shared.catalog.spool_use().await?)
     }
 
-    /// Whether a trail collects the event, as it is configured now or where the reader is.
+    /// Whether a trail collects the event, as it is configured now or where the reader is. Of Insights events,
+    /// whose header does not say enough, it says no.
     pub fn selects(&self, event: &RoutingHeader<'_>) -> bool {
         let newest = self
             .shared
@@ -390,7 +418,7 @@ impl Trails {
         let known = newest.into_iter().chain(self.shared.current());
         known
             .into_iter()
-            .any(|trails| trails.takers(event).next().is_some())
+            .any(|trails| trails.takers(event, None).next().is_some())
     }
 
     /// Cuts what the log holds now, whether it is due or not. For tests.
@@ -412,6 +440,11 @@ impl Trails {
     /// tests, whose clock stands still between two steps.
     pub fn put_steps(&self) -> PutSteps {
         PutSteps(Delivery::new(Arc::clone(&self.shared)))
+    }
+
+    /// Tells topics, log groups and buses what waits, once. For tests.
+    pub async fn tell_now(&self) {
+        Telling::new(Arc::clone(&self.shared)).drain().await;
     }
 
     async fn follow(&self, mut stop: watch::Receiver<bool>) -> Result<(), TrailsError> {

@@ -60,7 +60,7 @@ const OWNED_CRATES: &[(&str, &[&str])] = &[
     ("parquet", &["lake"]),
     ("iceberg", &["lake"]),
     // Each has a database of its own: configuration here, the index of the embedded buckets there.
-    ("sqlx", &["catalog", "bucket"]),
+    ("sqlx", &["catalog", "bucket", "platform"]),
     ("aws-sdk-s3", &["platform"]),
     ("s3s", &["bucket"]),
 ];

@@ -11,6 +11,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use cairn_model::{AccountId, PartitionId, Region, Sequence, Trail, TrailId};
 
+use super::outlets::{Lane, PlannedFeed};
 use crate::CatalogError;
 
 type Result<T> = std::result::Result<T, CatalogError>;
@@ -166,6 +167,21 @@ pub struct Cut {
     pub chains: Vec<ChainChange>,
     /// Files that the spool had no room for.
     pub lost: Vec<LostFile>,
+    /// Files whose events go to log groups and buses.
+    pub feeds: Vec<PlannedFeed>,
+    /// Feeds that the spool had no room for.
+    pub lost_feeds: Vec<LostFeed>,
+}
+
+/// Events that no log group or bus will get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostFeed {
+    /// Where they would have gone.
+    pub lane: Lane,
+    /// How many events.
+    pub events: u64,
+    /// What the owner is told.
+    pub error: String,
 }
 
 /// Events that no bucket will get.

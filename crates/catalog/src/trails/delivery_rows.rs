@@ -114,17 +114,17 @@ pub(super) fn stored(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn account(row: &SqliteRow) -> Result<AccountId> {
+pub(super) fn account(row: &SqliteRow) -> Result<AccountId> {
     let text: String = column(row, "account")?;
     text.parse().map_err(|_| unreadable("account", text))
 }
 
-fn region(row: &SqliteRow) -> Result<Region> {
+pub(super) fn region(row: &SqliteRow) -> Result<Region> {
     let text: String = column(row, "region")?;
     text.parse().map_err(|_| unreadable("Region", text))
 }
 
-fn hash(row: &SqliteRow, name: &'static str) -> Result<[u8; 32]> {
+pub(super) fn hash(row: &SqliteRow, name: &'static str) -> Result<[u8; 32]> {
     let bytes: Vec<u8> = column(row, name)?;
     bytes
         .try_into()

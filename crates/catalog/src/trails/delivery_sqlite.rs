@@ -11,6 +11,7 @@ use super::delivery_rows::{
     CHAIN_COLUMNS, FILE_COLUMNS, column, digest_chain, number, recorded_file, signing_key,
 };
 use super::delivery_statements as sql;
+use super::outlets_sqlite::{count_lost_feed, insert_feed, notify_of};
 use crate::{Catalog, CatalogError};
 use async_trait::async_trait;
 use cairn_model::{PartitionId, Region, Sequence, Trail, TrailId};
@@ -95,6 +96,13 @@ impl TrailsCatalog for Catalog {
         for lost in &cut.lost {
             sql::count_lost(connection, lost, now_ms).await?;
         }
+        for feed in &cut.feeds {
+            insert_feed(connection, feed).await?;
+        }
+        for lost in &cut.lost_feeds {
+            let what = (&lost.lane, lost.events);
+            count_lost_feed(connection, what, now_ms, &lost.error).await?;
+        }
         // Last: what the files and chains of this very cut go by must stay.
         sql::apply_versions(connection, cut).await?;
         transaction.commit().await
@@ -139,6 +147,7 @@ impl TrailsCatalog for Catalog {
 
     async fn record_delivered(&self, delivered: &Delivered) -> Result<bool> {
         let mut transaction = self.begin().await?;
+        notify_of(&mut transaction, delivered).await?;
         let connection = transaction.connection();
         let is_known = sql::settle_file(connection, delivered).await?;
         transaction.commit().await?;
@@ -312,7 +321,7 @@ impl TrailsCatalog for Catalog {
     }
 
     async fn spooled(&self) -> Result<Vec<String>> {
-        sqlx::query_scalar("SELECT spooled FROM trail_files")
+        sqlx::query_scalar("SELECT spooled FROM trail_files UNION SELECT spooled FROM trail_feeds")
             .fetch_all(&self.readers)
             .await
             .map_err(CatalogError::while_("listing spooled files"))

@@ -7,6 +7,8 @@ mod delivery;
 mod delivery_rows;
 mod delivery_sqlite;
 mod delivery_statements;
+mod outlets;
+mod outlets_sqlite;
 mod status;
 mod stored;
 mod tags;
@@ -14,8 +16,12 @@ mod tags;
 pub use configuration::{ReadTrails, TrailView};
 pub use delivery::{
     AppliedTrail, ChainChange, ChainId, CurrentTrails, Cut, Delivered, DigestChain, FailedAttempt,
-    FileId, FileKind, LostFile, NewDigest, PlannedFile, PreviousDigest, ReaderState, RecordedFile,
-    SigningKey, SpoolUse, TrailsCatalog,
+    FileId, FileKind, LostFeed, LostFile, NewDigest, PlannedFile, PreviousDigest, ReaderState,
+    RecordedFile, SigningKey, SpoolUse, TrailsCatalog,
+};
+pub use outlets::{
+    FeedId, FeedProgress, Lane, LaneFailure, LaneLoss, LaneUse, Outlet, OutletsCatalog,
+    PlannedFeed, RecordedFeed, WaitingNotification,
 };
 pub use status::{PublicSigningKey, TrailStatus};
 pub use tags::RESOURCE_TAGS_MAX;

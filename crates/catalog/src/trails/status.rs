@@ -33,6 +33,10 @@ pub struct TrailStatus {
     pub files_lost: i64,
     /// Events in them.
     pub events_lost: i64,
+    /// Log files that the topic was not told of.
+    pub notifications_lost: i64,
+    /// Events that the log group did not get: too large, too old, or given up.
+    pub logs_events_lost: i64,
 }
 
 /// A key that digests are, or were, signed with.
@@ -55,7 +59,8 @@ impl TrailView<'_> {
         let row = sqlx::query(
             "SELECT delivery_attempt_ms, delivery_ms, delivery_error, digest_delivery_ms, \
              digest_delivery_error, notification_attempt_ms, notification_ms, notification_error, \
-             logs_delivery_ms, logs_delivery_error, files_lost, events_lost \
+             logs_delivery_ms, logs_delivery_error, files_lost, events_lost, \
+             notifications_lost, logs_events_lost \
              FROM trail_status WHERE trail_id = ?",
         )
         .bind(&id.0)
@@ -79,6 +84,8 @@ impl TrailView<'_> {
                 logs_delivery_error: row.try_get(9)?,
                 files_lost: row.try_get(10)?,
                 events_lost: row.try_get(11)?,
+                notifications_lost: row.try_get(12)?,
+                logs_events_lost: row.try_get(13)?,
             })
         };
         read().map_err(CatalogError::while_(during))

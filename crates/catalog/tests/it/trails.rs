@@ -296,8 +296,11 @@ async fn what_delivery_wrote_down_is_read() {
     drop(read);
     fixture
         .execute(
-            "INSERT INTO trail_status VALUES ('id-of-one-us-east-1', 1, 2, 'three', 4, 'five', \
-             6, 7, 'eight', 9, 'ten', 11, 12)",
+            "INSERT INTO trail_status (trail_id, delivery_attempt_ms, delivery_ms, delivery_error, \
+             digest_delivery_ms, digest_delivery_error, notification_attempt_ms, notification_ms, \
+             notification_error, logs_delivery_ms, logs_delivery_error, files_lost, events_lost, \
+             notifications_lost, logs_events_lost) VALUES ('id-of-one-us-east-1', 1, 2, 'three', \
+             4, 'five', 6, 7, 'eight', 9, 'ten', 11, 12, 13, 14)",
         )
         .await;
     let mut read = fixture.catalog.read().await.expect("begins");
@@ -315,6 +318,8 @@ async fn what_delivery_wrote_down_is_read() {
         logs_delivery_error: Some("ten".to_owned()),
         files_lost: 11,
         events_lost: 12,
+        notifications_lost: 13,
+        logs_events_lost: 14,
     };
     assert_eq!(status, expected);
 }

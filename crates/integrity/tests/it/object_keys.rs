@@ -1,6 +1,6 @@
 //! Keys of log files and digests, and which keys of a listing belong to a trail.
 
-use cairn_integrity::{DigestKind, DigestListing, KeyFolder, read_time};
+use cairn_integrity::{DigestKind, DigestListing, KeyFolder, LogKind, read_time};
 use cairn_model::EventTime;
 use proptest::prelude::*;
 
@@ -38,7 +38,7 @@ fn the_key_of_a_log_file_has_its_minute_and_16_characters() {
     let created = time("2014-03-31T01:00:59Z");
     let name = "111111111111_CloudTrail_us-east-1_20140331T0100Z_Mkpj4gfcQfsL6xTd.json.gz";
     assert_eq!(
-        FOLDER.log_file_key(created, "Mkpj4gfcQfsL6xTd"),
+        FOLDER.log_file_key(LogKind::Activity, created, "Mkpj4gfcQfsL6xTd"),
         format!("AWSLogs/111111111111/CloudTrail/us-east-1/2014/03/31/{name}")
     );
     let member = KeyFolder {
@@ -47,14 +47,21 @@ fn the_key_of_a_log_file_has_its_minute_and_16_characters() {
         ..FOLDER
     };
     assert_eq!(
-        member.log_file_key(created, "Mkpj4gfcQfsL6xTd"),
+        member.log_file_key(LogKind::Activity, created, "Mkpj4gfcQfsL6xTd"),
         format!("p/AWSLogs/o-1/111111111111/CloudTrail/us-east-1/2014/03/31/{name}")
     );
     assert!(
         FOLDER
-            .log_file_key(created, "x")
-            .starts_with(&FOLDER.log_files_of_day(created))
+            .log_file_key(LogKind::Activity, created, "x")
+            .starts_with(&FOLDER.log_files_of_day(LogKind::Activity, created))
     );
+    let insights = FOLDER.log_file_key(LogKind::Insights, created, "x");
+    assert_eq!(
+        insights,
+        "AWSLogs/111111111111/CloudTrail-Insight/us-east-1/2014/03/31/\
+         111111111111_CloudTrail-Insight_us-east-1_20140331T0100Z_x.json.gz"
+    );
+    assert!(insights.starts_with(&FOLDER.log_files_of_day(LogKind::Insights, created)));
 }
 
 // Proves: REC-287

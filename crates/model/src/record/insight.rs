@@ -137,6 +137,14 @@ pub fn is_insight_of_store(json: &[u8]) -> bool {
     Document::parse(json).is_ok_and(|document| document.root().get("insightDetails").is_none())
 }
 
+/// The type of an Insights event in the layout of trails, such as `ApiCallRateInsight` (REC-068); none for one in the
+/// layout of event data stores.
+pub fn insight_type_of_trail(json: &[u8]) -> Option<String> {
+    let document = Document::parse(json).ok()?;
+    let details = document.root().get("insightDetails")?;
+    Some(details.get("insightType")?.as_str()?.into_owned())
+}
+
 fn required<'a>(
     member: &'static str,
     value: Option<Value<'_, 'a>>,

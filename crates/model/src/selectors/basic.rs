@@ -122,35 +122,30 @@ fn data_rule(
     read_only: Option<bool>,
     resource: &DataResource,
 ) -> Result<Option<Rule>, SelectorError> {
-    let service = match resource.resource_type.as_str() {
-        S3_OBJECT => "s3",
-        LAMBDA_FUNCTION => "lambda",
-        DYNAMODB_TABLE => "dynamodb",
+    let (service, first_part) = match resource.resource_type.as_str() {
+        S3_OBJECT => ("s3", ""),
+        LAMBDA_FUNCTION => ("lambda", "function:"),
+        DYNAMODB_TABLE => ("dynamodb", "table/"),
         other => return Err(SelectorError::ResourceType(other.to_owned())),
     };
     let (mut whole, mut beginnings) = (Vec::new(), Vec::new());
     for value in &resource.values {
-        let mut parts = value.splitn(6, ':');
-        let is_of_service = parts.next() == Some("arn")
-            && parts.next().is_some_and(|partition| !partition.is_empty())
-            && parts.next() == Some(service);
-        if !is_of_service {
-            return Err(SelectorError::ResourceValue {
-                resource_type: resource.resource_type.clone(),
-                value: value.clone(),
-            });
+        let named = Named::read(value, service)
+            .ok_or_else(|| SelectorError::ResourceValue(value.clone()))?;
+        match named {
+            Named::Everything => beginnings.push(value.clone()),
+            Named::One(name) if service == "s3" && is_prefix_of_objects(name) => {
+                beginnings.push(value.clone());
+            }
+            Named::One(name) if service != "s3" && is_one_of(name, first_part) => {
+                if service == "lambda" {
+                    // Its versions and aliases are the function as well.
+                    beginnings.push(format!("{value}:"));
+                }
+                whole.push(value.clone());
+            }
+            Named::One(_) => return Err(SelectorError::ResourceValue(value.clone())),
         }
-        let names_one = parts.nth(2).is_some_and(|name| !name.is_empty());
-        if service == "s3" || !names_one {
-            // A prefix of objects, or everything of the type (TRL-117, TRL-118, TRL-119).
-            beginnings.push(value.clone());
-            continue;
-        }
-        if service == "lambda" {
-            // Its versions and aliases are the function as well.
-            beginnings.push(format!("{value}:"));
-        }
-        whole.push(value.clone());
     }
     if resource.values.is_empty() {
         return Ok(None);
@@ -169,4 +164,44 @@ fn data_rule(
         }),
         fields: Vec::new(),
     }))
+}
+
+/// What an ARN of a service names.
+enum Named<'value> {
+    /// All resources (TRL-118, TRL-119): the ARN ends with the service.
+    Everything,
+    /// What stands behind Region and account.
+    One(&'value str),
+}
+
+impl<'value> Named<'value> {
+    fn read(value: &'value str, service: &str) -> Option<Self> {
+        let mut parts = value.splitn(6, ':');
+        let is_of_service = parts.next() == Some("arn")
+            && parts.next().is_some_and(|partition| !partition.is_empty())
+            && parts.next() == Some(service);
+        if !is_of_service {
+            return None;
+        }
+        match (parts.next(), parts.nth(1)) {
+            (None, _) => Some(Self::Everything),
+            (Some(_), name) => name.map(Self::One),
+        }
+    }
+}
+
+/// Nothing, which is every bucket (TRL-117), or a bucket with a prefix. AWS refuses a bucket without a
+/// slash, and wildcards.
+fn is_prefix_of_objects(name: &str) -> bool {
+    let is_of_buckets = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let is_bucket = |name: &str| !name.is_empty() && name.chars().all(is_of_buckets);
+    name.is_empty()
+        || name
+            .split_once('/')
+            .is_some_and(|(bucket, _)| is_bucket(bucket))
+}
+
+fn is_one_of(name: &str, first_part: &str) -> bool {
+    name.strip_prefix(first_part)
+        .is_some_and(|rest| !rest.is_empty() && !rest.contains('*'))
 }

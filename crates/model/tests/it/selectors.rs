@@ -119,7 +119,7 @@ fn refusal(selectors: &EventSelectors) -> SelectorError {
     selectors.compile().expect_err("the selectors are wrong")
 }
 
-// Proves: SEL-002, SEL-003, SEL-004, SEL-005
+// Proves: SEL-002, SEL-003, SEL-004, SEL-005, TRL-359
 #[test]
 fn a_new_trail_collects_all_management_events_and_nothing_else() {
     let selectors = EventSelectors::default();
@@ -234,6 +234,35 @@ fn s3_objects_are_selected_by_bucket_and_prefix() {
     }
 }
 
+// Proves: SEL-058, TRL-117
+#[test]
+fn objects_are_named_by_bucket_and_prefix_alone() {
+    for wrong in [
+        "arn:aws:s3:::bucket",
+        "arn:aws:s3:::*",
+        "arn:aws:s3:::*/*",
+        "arn:aws:s3:::bucket*/",
+        "arn:aws:s3:::/prefix",
+        "arn:aws:s3:us-east-1",
+        "arn:aws:s3::",
+    ] {
+        let refused = refusal(&basic(&[resources_of(OBJECT, &[wrong])]));
+        assert_eq!(refused, SelectorError::ResourceValue(wrong.to_owned()));
+        let words = format!("Value {wrong} for DataResources.Values is invalid.");
+        assert_eq!(refused.to_string(), words);
+    }
+    // A star is a letter like others in a key.
+    let star = basic(&[resources_of(OBJECT, &["arn:aws:s3:::bucket/*"])]);
+    assert!(takes(
+        &star,
+        &data(OBJECT, "arn:aws:s3:::bucket/*a", "GetObject", true)
+    ));
+    assert!(!takes(
+        &star,
+        &data(OBJECT, "arn:aws:s3:::bucket/a", "GetObject", true)
+    ));
+}
+
 // Proves: SEL-057, TRL-116, TRL-118, TRL-119
 #[test]
 fn functions_and_tables_are_selected_by_name() {
@@ -244,6 +273,7 @@ fn functions_and_tables_are_selected_by_name() {
         (lambda, "arn:aws:lambda", function),
         (dynamodb, "arn:aws:dynamodb", table),
     ] {
+        let nothing_named = format!("{all}:::");
         let all = basic(&[resources_of(resource_type, &[all])]);
         let named = basic(&[resources_of(resource_type, &[one])]);
         let other = format!("{one}-more");
@@ -252,10 +282,19 @@ fn functions_and_tables_are_selected_by_name() {
             assert!(takes(&all, &event));
             assert_eq!(takes(&named, &event), is_named, "{arn}");
         }
-        for wrong in ["arn:aws:s3:::b/", one.trim_start_matches("arn:"), "*", ""] {
+        let all_by_star = format!("{}*", one.trim_end_matches("one"));
+        let wrong = [
+            "arn:aws:s3:::b/",
+            one.trim_start_matches("arn:"),
+            "*",
+            "",
+            &all_by_star,
+            &nothing_named,
+        ];
+        for wrong in wrong {
             let refused = refusal(&basic(&[resources_of(resource_type, &[wrong])]));
             assert!(
-                matches!(refused, SelectorError::ResourceValue { .. }),
+                matches!(refused, SelectorError::ResourceValue(_)),
                 "{wrong}"
             );
         }

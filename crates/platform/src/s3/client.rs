@@ -1,5 +1,7 @@
 //! The requests to one endpoint.
 
+use std::path::Path;
+
 use aws_credential_types::Credentials;
 use aws_lc_rs::digest::{Context, SHA256};
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -47,7 +49,7 @@ impl S3Client {
             // checksums that the SDK would add to everything else.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .http_client(http_client(&config)?);
+            .http_client(http_client(&config.name, config.ca_file.as_deref())?);
         if let Some(url) = &config.url {
             builder = builder.endpoint_url(url);
         }
@@ -266,13 +268,15 @@ fn confirmed(object: &NewObject, stored: Option<&str>) -> Result<PutOutcome, S3F
     }
 }
 
-fn http_client(
-    config: &S3EndpointConfig,
+/// A client that trusts the system's certificates and those of `ca_file`.
+pub(crate) fn http_client(
+    name: &str,
+    ca_file: Option<&Path>,
 ) -> Result<aws_sdk_s3::config::SharedHttpClient, S3Failure> {
     let mut trusted = TrustStore::default();
-    if let Some(file) = &config.ca_file {
+    if let Some(file) = ca_file {
         let unreadable = |reason: &dyn std::fmt::Display| {
-            let message = format!("endpoint {}: {}: {reason}", config.name, file.display());
+            let message = format!("endpoint {name}: {}: {reason}", file.display());
             S3Failure::new(S3Failure::INVALID_REQUEST, message)
         };
         let pem = std::fs::read(file).map_err(|error| unreadable(&error))?;
@@ -288,7 +292,7 @@ fn http_client(
     let context = context.map_err(|error| {
         S3Failure::new(
             S3Failure::INVALID_REQUEST,
-            format!("endpoint {}: {error}", config.name),
+            format!("endpoint {name}: {error}"),
         )
     })?;
     Ok(aws_smithy_http_client::Builder::new()

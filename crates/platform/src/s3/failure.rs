@@ -42,7 +42,7 @@ impl S3Failure {
         self.code == "NoSuchKey"
     }
 
-    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    pub(crate) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {

@@ -1,7 +1,7 @@
-//! The list of S3 endpoints, each one text.
+//! The endpoints of services outside, each one text.
 
 use super::layers::{ConfigError, Layers};
-use super::resolved::{EndpointsConfig, S3EndpointSettings};
+use super::resolved::{EndpointsConfig, S3EndpointSettings, ServiceAddressSettings};
 
 /// Endpoints that may be configured.
 const ENDPOINTS_MAX: usize = 100;
@@ -22,18 +22,77 @@ pub(super) fn resolve(layers: &Layers) -> Result<EndpointsConfig, ConfigError> {
         }
         s3.push(endpoint);
     }
+    let sns = addresses(layers, "sns")?;
+    let logs = addresses(layers, "logs")?;
+    let eventbridge = addresses(layers, "eventbridge")?;
     let credentials_file = layers.path("endpoints", "credentials_file");
-    if !s3.is_empty() && credentials_file.is_none() {
-        return Err(ConfigError::Contradiction {
-            key: "endpoints.credentials_file".into(),
-            reason: "endpoints.s3 needs credentials".into(),
-        });
+    for (key, is_set) in [
+        ("s3", !s3.is_empty()),
+        ("sns", !sns.is_empty()),
+        ("logs", !logs.is_empty()),
+        ("eventbridge", !eventbridge.is_empty()),
+    ] {
+        if is_set && credentials_file.is_none() {
+            return Err(ConfigError::Contradiction {
+                key: "endpoints.credentials_file".into(),
+                reason: format!("endpoints.{key} needs credentials"),
+            });
+        }
     }
     Ok(EndpointsConfig {
         s3,
+        sns,
+        logs,
+        eventbridge,
+        eventbridge_source_prefix: layers
+            .text("endpoints", "eventbridge_source_prefix")
+            .to_owned(),
         credentials_file,
         ca_file: layers.path("endpoints", "ca_file"),
     })
+}
+
+/// The addresses of a service.
+fn addresses(
+    layers: &Layers,
+    key: &'static str,
+) -> Result<Vec<ServiceAddressSettings>, ConfigError> {
+    let invalid = |reason: String| layers.invalid("endpoints", key, reason);
+    let mut addresses: Vec<ServiceAddressSettings> = Vec::new();
+    for text in layers.list("endpoints", key) {
+        let address = parse_address(&text).map_err(invalid)?;
+        if addresses.iter().any(|other| other.region == address.region) {
+            return Err(invalid(format!(
+                "{text:?} is the second address of its Region"
+            )));
+        }
+        addresses.push(address);
+    }
+    Ok(addresses)
+}
+
+/// `REGION=URL`, or the URL alone for every Region.
+fn parse_address(text: &str) -> Result<ServiceAddressSettings, String> {
+    let (region, url) = match text.split_once('=') {
+        Some((region, url)) if !region.contains(':') => (Some(region.trim()), url.trim()),
+        _ => (None, text.trim()),
+    };
+    let region = region.map(str::parse).transpose();
+    let region = region.map_err(|error: cairn_model::RegionError| format!("{text:?}: {error}"))?;
+    if !is_address(url) {
+        return Err(format!("{url:?} is not an http or https address"));
+    }
+    Ok(ServiceAddressSettings {
+        region,
+        url: url.to_owned(),
+    })
+}
+
+fn is_address(url: &str) -> bool {
+    let rest = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !url.contains(char::is_whitespace))
 }
 
 fn parse(text: &str) -> Result<S3EndpointSettings, String> {
@@ -41,11 +100,7 @@ fn parse(text: &str) -> Result<S3EndpointSettings, String> {
     let (name, rest) = text.split_once('=').ok_or(form)?;
     let mut words = rest.split_whitespace();
     let (url, region) = words.next().zip(words.next()).ok_or(form)?;
-    let has_host = |scheme: &str| {
-        url.strip_prefix(scheme)
-            .is_some_and(|rest| !rest.is_empty())
-    };
-    if !(has_host("http://") || has_host("https://")) {
+    if !is_address(url) {
         return Err(format!("{url:?} is not an http or https address"));
     }
     let mut patterns: Vec<String> = words.map(str::to_owned).collect();
@@ -68,6 +123,27 @@ fn parse(text: &str) -> Result<S3EndpointSettings, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_of_services_are_read_from_their_texts() {
+        let read = |text: &str| parse_address(text).map(|read| (read.region, read.url));
+        let region = "eu-west-1".parse().ok();
+        let url = "https://sns.eu-west-1.amazonaws.com".to_owned();
+        assert_eq!(read(&format!("eu-west-1={url}")), Ok((region, url.clone())));
+        assert_eq!(read(&url), Ok((None, url)));
+        let with_query = "http://127.0.0.1:5000/?a=b".to_owned();
+        assert_eq!(read(&with_query), Ok((None, with_query)));
+        for wrong in [
+            "",
+            "eu-west-1",
+            "eu-west-1=",
+            "EU=https://host",
+            "ftp://host",
+            "https://",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn endpoints_are_read_from_their_texts() {

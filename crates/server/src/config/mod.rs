@@ -16,7 +16,7 @@ pub use regions::RegionRules;
 pub use resolved::{
     AccountConfig, AdmissionConfig, Config, DeduplicationConfig, EndpointsConfig, EventLogSettings,
     HttpConfig, IngestConfig, LakeSettings, LogConfig, LogFormat, LookupConfig, S3EndpointSettings,
-    TlsConfig, TrailsSettings, TrustedProxies,
+    ServiceAddressSettings, TlsConfig, TrailsSettings, TrustedProxies,
 };
 pub use settings::{Kind, SETTINGS, Setting};
 pub(crate) use settings::{QUEUE_BYTES_MIN, SEGMENT_BYTES_MIN};

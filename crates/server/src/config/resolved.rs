@@ -278,10 +278,27 @@ pub struct TrailsSettings {
 pub struct EndpointsConfig {
     /// S3 endpoints, in the order in which they are asked whether a bucket is theirs.
     pub s3: Vec<S3EndpointSettings>,
+    /// Where SNS answers.
+    pub sns: Vec<ServiceAddressSettings>,
+    /// Where CloudWatch Logs answers.
+    pub logs: Vec<ServiceAddressSettings>,
+    /// Where EventBridge answers.
+    pub eventbridge: Vec<ServiceAddressSettings>,
+    /// What stands before a service's name in an event's `source` on a bus.
+    pub eventbridge_source_prefix: String,
     /// Their credentials.
     pub credentials_file: Option<PathBuf>,
     /// Further certificates to trust.
     pub ca_file: Option<PathBuf>,
+}
+
+/// One address of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceAddressSettings {
+    /// The Region whose resources are there; none for those of every Region.
+    pub region: Option<Region>,
+    /// The address.
+    pub url: String,
 }
 
 /// One S3 endpoint.

@@ -10,7 +10,7 @@ use cairn_platform::Entropy;
 use serde::Serialize;
 
 use super::gzip::{self, GzipError};
-use super::{Outcome, Prepared, Preparer};
+use super::{Collects, Outcome, Prepared, Preparer};
 
 /// Code of an event whose ID belongs to another event (as PutAuditEvents names it).
 const DUPLICATED_ID: &str = "DuplicatedAuditEventId";
@@ -91,11 +91,11 @@ struct Place {
 /// The answer, and what the audit needs of it.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct BatchReport {
-    /// Events that are durable now, those without a store included.
+    /// Events that are durable now, those that nobody selects included.
     pub(crate) accepted: u64,
     /// Events that were durable before.
     pub(crate) duplicates: u64,
-    /// Accepted events that no store selects.
+    /// Accepted events that neither a table nor a trail selects.
     pub(crate) unselected: u64,
     /// Accepted events that are older than event history goes back.
     #[serde(rename = "tooOld")]
@@ -127,6 +127,7 @@ pub(crate) struct BatchReader<'a> {
     pub(crate) account: AccountId,
     pub(crate) entropy: &'a dyn Entropy,
     pub(crate) gate: &'a mut Gate<'a>,
+    pub(crate) collects: &'a Collects<'a>,
 }
 
 /// Reads a body: decompresses, splits, checks, completes and prepares. Events that cannot be taken are
@@ -179,7 +180,8 @@ pub(crate) fn read_batch(
             .ask(reader.gate, account, &region)
             .and_then(|()| prepare(&reader.preparer, event));
         match taken {
-            Ok(event) => {
+            Ok(mut event) => {
+                event.note_collection(reader.collects);
                 batch.events.push(event);
                 batch.places.push(Place {
                     index,
@@ -265,10 +267,10 @@ impl Batch {
         let mut report = BatchReport::default();
         for ((place, outcome), bytes) in self.places.into_iter().zip(outcomes).zip(sizes) {
             match outcome {
-                Outcome::Accepted { selected } => {
+                Outcome::Accepted { kept, selected } => {
                     report.accepted += 1;
                     report.unselected += u64::from(!selected);
-                    report.too_old += u64::from(*selected && place.too_old);
+                    report.too_old += u64::from(*kept && place.too_old);
                     report.accepted_bytes += bytes;
                 }
                 Outcome::Duplicate => report.duplicates += 1,

@@ -20,7 +20,7 @@ use crate::first_start;
 use crate::lake_keeper::LakeKeeper;
 use crate::query_protocol::World;
 use crate::sabotage;
-use crate::trail_delivery::{TrailDestinations, s3_endpoints, trails_config};
+use crate::trail_delivery::{Services, TrailDestinations, s3_endpoints, trails_config};
 use crate::trail_destinations::Destinations;
 
 /// The log reader of the lake.
@@ -86,9 +86,13 @@ pub(super) async fn open_trails(
     (buckets, bucket_address): (&Arc<Buckets>, SocketAddr),
 ) -> Result<(Arc<Trails>, Arc<dyn Destinations>), StartError> {
     let endpoints = s3_endpoints(config, world, bucket_address)?;
+    let services = Services::new(&config.endpoints, Arc::clone(&world.clock))?;
+    let services = Arc::new(services);
     let destinations = TrailDestinations {
         buckets: Arc::clone(buckets),
         endpoints: Arc::clone(&endpoints),
+        services: Arc::clone(&services),
+        catalog: Arc::clone(&world.catalog),
         clock: Arc::clone(&world.clock),
     };
     let regions = config.account.regions.clone();
@@ -98,6 +102,7 @@ pub(super) async fn open_trails(
         log,
         disk,
         puts: endpoints,
+        outlets: services.outlets(&world.catalog),
         master_key: world.master_key.clone(),
         clock: Arc::clone(&world.clock),
         entropy: Arc::clone(&world.entropy),

@@ -155,6 +155,7 @@ async fn read(
     let turn = Arc::clone(&server.parsing).acquire_owned().await;
     let turn = turn.map_err(|_| super::body_failure(BodyError::NoRoom))?;
     let (preparer, entropy) = (server.doors.preparer(), Arc::clone(&server.world.entropy));
+    let trails = Arc::clone(&server.trails);
     let bytes = std::mem::take(&mut body.bytes);
     let parsed = tokio::task::spawn_blocking(move || {
         let mut gate = |account: AccountId, region: &Region| gatekeeper.admit(account, region);
@@ -164,6 +165,7 @@ async fn read(
             account,
             entropy: &*entropy,
             gate: &mut gate,
+            collects: &|header| trails.selects(header),
         };
         let batch = read_batch(bytes, is_gzip, &mut reader);
         drop(turn);

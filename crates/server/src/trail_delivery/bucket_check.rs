@@ -12,15 +12,16 @@ use cairn_access::policy::{
     evaluate,
 };
 use cairn_bucket::Buckets;
+use cairn_catalog::Catalog;
 use cairn_model::{LogGroup, SnsTopic, Trail};
 use cairn_platform::{
     Clock, NewObject, ObjectBody, ObjectEncryption, ObjectPuts as _, S3Endpoints, S3Purpose,
 };
 
+use super::Services;
+use super::services::SERVICE;
 use crate::trail_destinations::{DestinationProblem, Destinations, KeyReference};
 
-/// Who delivers.
-const SERVICE: &str = "cloudtrail.amazonaws.com";
 /// SHA-256 of nothing.
 const EMPTY_SHA256: [u8; 32] = [
     0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
@@ -32,6 +33,8 @@ const EMPTY_SHA256: [u8; 32] = [
 pub(crate) struct TrailDestinations {
     pub(crate) buckets: Arc<Buckets>,
     pub(crate) endpoints: Arc<S3Endpoints>,
+    pub(crate) services: Arc<Services>,
+    pub(crate) catalog: Arc<Catalog>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -51,14 +54,16 @@ impl Destinations for TrailDestinations {
         }
     }
 
-    /// No topics can be reached.
-    async fn check_topic(&self, _: &Trail, _: &SnsTopic) -> Result<(), DestinationProblem> {
-        Err(DestinationProblem::Topic)
+    async fn check_topic(&self, trail: &Trail, topic: &SnsTopic) -> Result<(), DestinationProblem> {
+        self.ask_topic(trail, topic).await
     }
 
-    /// No log groups can be reached.
-    async fn check_log_group(&self, _: &Trail, _: &LogGroup) -> Result<(), DestinationProblem> {
-        Err(DestinationProblem::LogsUnavailable)
+    async fn check_log_group(
+        &self,
+        trail: &Trail,
+        group: &LogGroup,
+    ) -> Result<(), DestinationProblem> {
+        self.ask_log_group(trail, group).await
     }
 }
 

@@ -226,7 +226,7 @@ async fn stopping_ends_a_chain_with_a_last_digest_and_starting_begins_another() 
     assert_eq!(stage.digests("us-east-1").len(), 3);
 }
 
-// Proves: REC-245, R16
+// Proves: REC-242, REC-244, REC-245, R16
 #[tokio::test]
 async fn a_file_that_comes_late_stands_in_a_later_digest() {
     let mut stage = Stage::new().await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cairn_eventlog::EventLog as _;
+use cairn_model::InsightSelector;
 use cairn_model::selectors::{EventSelector, EventSelectors, ReadWriteType};
 use cairn_platform::{ObjectEncryption, S3Purpose};
 
@@ -107,6 +108,68 @@ async fn trails_get_events_without_context_and_within_their_limits() {
     assert_eq!(record["eventName"], "RunInstances");
 }
 
+// Proves: TRL-125, TRL-127, TRL-141, OVR-226, SEL-006
+#[tokio::test]
+async fn insights_events_go_into_a_folder_of_their_own_and_only_where_their_type_is_wanted() {
+    let mut stage = Stage::new().await;
+    let mut wants = trail("wants");
+    wants.settings.validates_log_files = true;
+    wants.settings.insight_selectors = vec![InsightSelector {
+        insight_type: "ApiErrorRateInsight".to_owned(),
+        event_categories: Vec::new(),
+    }];
+    let mut plain = trail("plain");
+    plain.settings.key_prefix = Some("plain".to_owned());
+    stage.create(&wants).await;
+    stage.create(&plain).await;
+    let insight = |id: &str, kind: &str| {
+        serde_json::json!({
+            "eventVersion": "1.08",
+            "eventTime": "2026-11-21T10:00:00Z",
+            "awsRegion": "us-east-1",
+            "eventID": id,
+            "eventType": "AwsCloudTrailInsight",
+            "recipientAccountId": ACCOUNT,
+            "sharedEventID": "shared-1",
+            "insightDetails": {
+                "state": "Start",
+                "eventSource": "ec2.amazonaws.com",
+                "eventName": "RunInstances",
+                "insightType": kind,
+                "insightContext": {"statistics": {}},
+            },
+            "eventCategory": "Insight",
+        })
+        .to_string()
+    };
+    let errors = insight("insight-errors", "ApiErrorRateInsight");
+    stage.append_event(&errors).await;
+    let calls = insight("insight-calls", "ApiCallRateInsight");
+    stage.append_event(&calls).await;
+    let activity = stage.event("us-east-1", "RunInstances").await;
+    stage.deliver().await;
+    let found = stage.keys(BUCKET, "/CloudTrail-Insight/");
+    let start = format!(
+        "AWSLogs/{ACCOUNT}/CloudTrail-Insight/us-east-1/2026/11/21/\
+         {ACCOUNT}_CloudTrail-Insight_us-east-1_20261121T1002Z_"
+    );
+    assert!(
+        found.len() == 1 && found[0].starts_with(&start),
+        "{found:?}"
+    );
+    let text = String::from_utf8(stage.content(BUCKET, &found[0])).expect("UTF-8");
+    assert_eq!(text, format!("{{\"Records\":[{errors}]}}"));
+    let others = stage.delivered_ids(BUCKET);
+    assert_eq!(
+        others,
+        [activity.clone(), activity],
+        "one file for each trail"
+    );
+    stage.pass(Duration::from_hours(1)).await;
+    let listed = stage.check_chain("us-east-1").await;
+    assert!(listed.contains(&found[0]), "signed like all log files");
+}
+
 // Proves: TRL-002, TRL-043, TRL-044, TRL-042, SEL-021
 #[tokio::test]
 async fn scope_and_selectors_decide_who_gets_an_event() {
@@ -209,7 +272,7 @@ async fn a_control_record_that_comes_again_changes_nothing() {
     assert!(stage.puts.objects().is_empty());
 }
 
-// Proves: SEC-010
+// Proves: SEC-010, TRL-131, REC-153
 #[tokio::test]
 async fn files_are_cut_on_whole_multiples_of_the_interval() {
     let mut stage = Stage::new().await;

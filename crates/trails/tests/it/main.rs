@@ -6,6 +6,8 @@
 //! - `results`: lines for docs/reliability.md.
 //! - `log_files`: which events go into which file, and how files look.
 //! - `digests`: chains, windows, keys.
+//! - `notifications`: what topics are told, and when they are not.
+//! - `feeds`: what log groups and buses get, and when they do not.
 //! - `troubles`: buckets that fail, crashes at each step, clocks that jump, spools that are full.
 //! - `repairs`: damage around delivery, and the limits of what one trail may take.
 //! - `outages` (S1), `chains` (S3), `neighbours` (S5), `clocks` (S8): the fault plan in amounts.
@@ -15,9 +17,11 @@ mod clocks;
 mod digests;
 mod door;
 mod fake_s3;
+mod feeds;
 mod full_disk;
 mod log_files;
 mod neighbours;
+mod notifications;
 mod outages;
 mod repairs;
 mod results;

@@ -17,9 +17,10 @@ use cairn_model::{
     canonicalize,
 };
 use cairn_platform::{
-    Clock, Disk, Entropy, ManualClock, MasterKey, MemoryPuts, ObjectPuts, RealDisk, SeededEntropy,
+    Clock, Disk, Entropy, ManualClock, MasterKey, MemoryBuses, MemoryLogStreams, MemoryPuts,
+    MemoryTopics, ObjectPuts, RealDisk, SeededEntropy,
 };
-use cairn_trails::{RegionsOfAccount, Trails, TrailsConfig, TrailsParts};
+use cairn_trails::{BusParts, OutletParts, RegionsOfAccount, Trails, TrailsConfig, TrailsParts};
 use serde_json::Value;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -40,6 +41,7 @@ struct Parts {
     entropy: Arc<dyn Entropy>,
     disk: Arc<dyn Disk>,
     master_key: MasterKey,
+    told: Told,
 }
 
 impl Parts {
@@ -50,6 +52,15 @@ impl Parts {
             log: Arc::clone(&self.log),
             disk: Arc::clone(&self.disk),
             puts: Arc::clone(&self.puts),
+            outlets: OutletParts {
+                catalog: Arc::clone(&self.catalog) as _,
+                topics: Arc::clone(&self.told.topics) as _,
+                log_streams: Arc::clone(&self.told.logs) as _,
+                buses: self.told.has_buses.then_some(BusParts {
+                    buses: Arc::clone(&self.told.buses) as _,
+                    source_prefix: "aws.".to_owned(),
+                }),
+            },
             master_key: self.master_key.clone(),
             clock: Arc::clone(&self.clock) as _,
             entropy: Arc::clone(&self.entropy),
@@ -68,9 +79,19 @@ pub(crate) struct Stage {
     pub(crate) log: Arc<MemoryLog>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) puts: Arc<MemoryPuts>,
+    pub(crate) told: Told,
     pub(crate) trails: Arc<Trails>,
     parts: Parts,
     events: u64,
+}
+
+/// Topics, log groups and buses.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) topics: Arc<MemoryTopics>,
+    pub(crate) logs: Arc<MemoryLogStreams>,
+    pub(crate) buses: Arc<MemoryBuses>,
+    pub(crate) has_buses: bool,
 }
 
 impl Stage {
@@ -112,6 +133,7 @@ impl Stage {
             ..TrailsConfig::default()
         });
         let puts = Arc::new(MemoryPuts::new(&[BUCKET, "other"]));
+        let told = Told::default();
         let parts = Parts {
             config,
             catalog: Arc::clone(&catalog),
@@ -121,6 +143,7 @@ impl Stage {
             master_key: MasterKey::generate(&*entropy),
             entropy,
             disk,
+            told: told.clone(),
         };
         Self {
             trails: parts.open().await,
@@ -129,6 +152,7 @@ impl Stage {
             log,
             catalog,
             puts,
+            told,
             parts,
             events: 0,
         }
@@ -136,6 +160,7 @@ impl Stage {
 
     /// As after a crash: nothing of what was in memory is there.
     pub(crate) async fn restart(&mut self) {
+        self.parts.told = self.told.clone();
         self.trails = self.parts.open().await;
     }
 

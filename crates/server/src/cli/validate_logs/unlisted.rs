@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use cairn_integrity::{Digest, DigestKind, read_time};
+use cairn_integrity::{Digest, DigestKind, LogKind, read_time};
 use cairn_model::EventTime;
 
 use super::range::{TrailPlace, ValidatedRange};
@@ -49,17 +49,17 @@ impl Listed {
         let (first_day, last_day) = (day_of(range.start), day_of(last));
         for day in first_day..=last_day {
             let day = EventTime::from_micros(day * DAY_MICROS)?;
-            let prefix = place.folder().log_files_of_day(day);
-            for key in source
-                .keys(&place.bucket, &prefix, &prefix, &|_| false)
-                .await?
-            {
-                let is_listed = || {
-                    let object = (place.bucket.clone(), key.clone());
-                    self.log_files.contains(&object)
-                };
-                if self.is_due(&key, range.start, last, covered) && !is_listed() {
-                    report.tell_unlisted(&place.bucket, &key)?;
+            for kind in LogKind::ALL {
+                let prefix = place.folder().log_files_of_day(kind, day);
+                for key in source
+                    .keys(&place.bucket, &prefix, &prefix, &|_| false)
+                    .await?
+                {
+                    let object = (place.bucket.clone(), key);
+                    let is_due = self.is_due(&object.1, range.start, last, covered);
+                    if is_due && !self.log_files.contains(&object) {
+                        report.tell_unlisted(&object.0, &object.1)?;
+                    }
                 }
             }
         }

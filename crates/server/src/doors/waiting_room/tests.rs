@@ -157,7 +157,13 @@ async fn a_panic_in_the_log_leaves_no_event_in_doubt_for_ever() {
     assert!(matches!(appended, Err(AppendError::Closed)));
     log.panics.store(false, Ordering::Relaxed);
     let again = doors.append(vec![one]).await.expect("it can be sent again");
-    assert_eq!(again, [Outcome::Accepted { selected: true }]);
+    assert_eq!(
+        again,
+        [Outcome::Accepted {
+            kept: true,
+            selected: true
+        }]
+    );
 }
 
 // Proves: R18

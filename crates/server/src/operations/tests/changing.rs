@@ -340,7 +340,7 @@ async fn each_kind_of_selectors_replaces_the_other() {
     assert_eq!(fixture.version("payroll").await, 4);
 }
 
-// Proves: TRL-125, TRL-126, TRL-127, TRL-129, OVR-230, OVR-233
+// Proves: TRL-124, TRL-125, TRL-126, TRL-127, TRL-128, TRL-129, OVR-230, OVR-233, SEL-050, SEL-051
 #[tokio::test]
 async fn insights_need_what_the_trail_logs() {
     let fixture = Fixture::new().await;

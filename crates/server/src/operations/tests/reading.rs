@@ -153,6 +153,8 @@ fn a_status_tells_times_in_both_forms_and_errors_only_if_there_are_any() {
         logs_delivery_error: Some("ResourceNotFoundException".to_owned()),
         files_lost: 1,
         events_lost: 2,
+        notifications_lost: 3,
+        logs_events_lost: 4,
     };
     let logging = Logging {
         is_on: false,

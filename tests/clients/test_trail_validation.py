@@ -1,0 +1,215 @@
+"""Log file validation switched on and off, the windows of digests, and a validator that knows only
+what the manual says."""
+
+import gzip
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from conftest import ServerFactory
+from harness.digest_reader import DigestReader, unzip
+from harness.events import EventMaker, timestamp
+from harness.server import REGION
+from harness.trail_stand import DELIVERED_SECONDS, TIMES, TrailStand
+from harness.trails import trail_arn
+from harness.waiting import eventually
+
+DIGEST_SECONDS = 2
+AWAY = "eu-west-1"
+DIGESTS = "/CloudTrail-Digest/"
+
+
+@pytest.fixture(scope="module")
+def stand(binary, tmp_path_factory):
+    """One server for all tests here."""
+    factory = ServerFactory(binary, tmp_path_factory.mktemp("validation"))
+    times = TIMES | {"CAIRN_TRAILS_DIGEST_INTERVAL": f"{DIGEST_SECONDS}s"}
+    yield TrailStand(factory.start(environment=times))
+    factory.close()
+
+
+def digests(stand, bucket: str, region: str = REGION) -> list[dict]:
+    """The digests of a Region by their time."""
+    keys = stand.keys(bucket, f"{DIGESTS}{region}/")
+    found = [json.loads(unzip(stand.store.get_object(Bucket=bucket, Key=key))) for key in keys]
+    return sorted(found, key=lambda digest: digest["digestEndTime"])
+
+
+def listed(stand, bucket: str) -> list[str]:
+    """The log files that digests name."""
+    return [entry["s3Object"] for one in digests(stand, bucket) for entry in one["logFiles"]]
+
+
+def deliver(stand, bucket: str) -> set[str]:
+    """Have one event delivered; the new log files."""
+    before = set(stand.keys(bucket))
+    stand.send([stand.maker.event()])
+    stand.settle()
+    return set(stand.keys(bucket)) - before
+
+
+def moment(text: str) -> datetime:
+    """A time as digests write it."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+
+
+# Proves: REC-228, REC-230, REC-231, REC-232, REC-247, TRL-144
+def test_validation_is_switched_on_and_off_and_on(stand):
+    def aws(command: str, *options: str) -> bool:
+        arguments = ("cloudtrail", f"{command}-trail", "--name", "switched", *options)
+        answer = stand.journey.aws(*arguments)
+        shown = stand.trails.get_trail(Name="switched")["Trail"]
+        assert shown["LogFileValidationEnabled"] is answer["LogFileValidationEnabled"]
+        return answer["LogFileValidationEnabled"]
+
+    def chains() -> int:
+        found = digests(stand, "switched-logs")
+        return len([one for one in found if one["previousDigestS3Object"] is None])
+
+    bucket = ("--s3-bucket-name", "switched-logs")
+    stand.make_bucket("switched-logs", trail_arn("switched"))
+    assert aws("create", *bucket, "--enable-log-file-validation") is True
+    stand.trails.delete_trail(Name="switched")
+    assert aws("create", *bucket) is False
+    stand.trails.start_logging(Name="switched")
+    unlisted = deliver(stand, "switched-logs")
+    began = datetime.now(timezone.utc)
+    assert aws("update", "--enable-log-file-validation") is True
+    inside = deliver(stand, "switched-logs")
+    eventually(lambda: digests(stand, "switched-logs"), DELIVERED_SECONDS, "the first digest")
+    first = digests(stand, "switched-logs")[0]
+    span = moment(first["digestEndTime"]) - moment(first["digestStartTime"])
+    assert abs(span - timedelta(seconds=DIGEST_SECONDS)) <= timedelta(seconds=1)
+    assert abs(moment(first["digestStartTime"]) - began) < timedelta(seconds=3)
+    assert first["previousDigestS3Object"] is None
+    # Nothing looks at the files by itself: what was changed shows when somebody validates.
+    (key,) = inside
+    kept = stand.store.get_object(Bucket="switched-logs", Key=key)["Body"].read()
+    stand.store.put_object(Bucket="switched-logs", Key=key, Body=gzip.compress(b"{}"))
+    count = len(digests(stand, "switched-logs"))
+    eventually(lambda: len(digests(stand, "switched-logs")) > count, DELIVERED_SECONDS, "another")
+    status = stand.trails.get_trail_status(Name="switched")
+    assert "LatestDigestDeliveryTime" in status
+    assert not {name for name in status if "Error" in name}
+    code, _, errors = stand.journey.validate("switched", began - timedelta(minutes=1))
+    assert code == 1 and "INVALID: hash value doesn't match" in errors
+    stand.store.put_object(Bucket="switched-logs", Key=key, Body=kept)
+    assert aws("update", "--no-enable-log-file-validation") is False
+    unlisted |= deliver(stand, "switched-logs")
+    assert aws("update", "--enable-log-file-validation") is True
+    inside |= deliver(stand, "switched-logs")
+    eventually(
+        lambda: set(listed(stand, "switched-logs")) >= inside, DELIVERED_SECONDS, "all in digests"
+    )
+    assert chains() == 2
+    assert not unlisted & set(listed(stand, "switched-logs")) and len(unlisted) == 2
+    code, lines, errors = stand.journey.validate("switched", began - timedelta(minutes=1))
+    assert code == 0, (lines, errors)
+    stand.trails.delete_trail(Name="switched")
+
+
+@pytest.fixture(scope="module")
+def chain(stand) -> str:
+    """The bucket of a trail of all Regions that has stopped, whose digests name all its files."""
+    bucket = "chain-logs"
+    stand.make_bucket(bucket, trail_arn("chained"), prefix="some/prefix/")
+    stand.make_trail(
+        "chained", bucket, S3KeyPrefix="some/prefix",
+        IsMultiRegionTrail=True, EnableLogFileValidation=True,
+    )  # fmt: skip
+    makers = [EventMaker(70, region=REGION), EventMaker(71, region=AWAY)]
+    for turn in range(2):
+        # Events of long ago, so that nobody takes their times for those of delivery.
+        past = datetime.now(timezone.utc) - timedelta(hours=3 - turn)
+        times = [timestamp(past + timedelta(minutes=minute)) for minute in range(5)]
+        for maker in makers:
+            stand.send([maker.event(eventTime=time) for time in times])
+        stand.settle()
+        count = len(digests(stand, bucket, AWAY))
+        enough = lambda: len(digests(stand, bucket, AWAY)) > count  # noqa: B023, E731
+        eventually(enough, DELIVERED_SECONDS, "a digest")
+    stand.trails.stop_logging(Name="chained")
+    whole = lambda: sorted(stand.journey.listed(bucket)) == sorted(stand.keys(bucket))  # noqa: E731
+    eventually(whole, DELIVERED_SECONDS, "the last digests")
+    return bucket
+
+
+def newest(stand, bucket: str, region: str) -> str:
+    """The key of the newest digest."""
+    return digests(stand, bucket, region)[-1]["digestS3Object"]
+
+
+# Proves: REC-236, REC-237, REC-239, REC-243, REC-256, REC-257, REC-258, REC-259, REC-289, REC-290
+# Proves: REC-291, REC-292, REC-297
+def test_anyone_can_write_a_validator(stand, chain):
+    files = set()
+    for region in (REGION, AWAY):
+        reader = DigestReader(stand.store, stand.client(region))
+        found = reader.walk(chain, newest(stand, chain, region))
+        assert found.problems == []
+        assert len(found.digests) == len(digests(stand, chain, region)) >= 2
+        assert not files & set(found.files)
+        files |= set(found.files)
+        folder = f"some/prefix/AWSLogs/123456789012/CloudTrail/{region}/"
+        assert found.files and all(key.startswith(folder) for key in found.files)
+        for later, earlier in zip(found.digests, found.digests[1:], strict=False):
+            assert later["digestStartTime"] == earlier["digestEndTime"]
+    assert files == set(stand.keys(chain))
+
+
+# Proves: REC-242, REC-244, REC-250, REC-254, REC-255
+def test_windows_are_those_of_delivery(stand, chain):
+    tolerance = timedelta(seconds=2)
+    entries = 0
+    for digest in digests(stand, chain, AWAY):
+        start, end = moment(digest["digestStartTime"]), moment(digest["digestEndTime"])
+        times = []
+        for entry in digest["logFiles"]:
+            entries += 1
+            answer = stand.store.get_object(Bucket=chain, Key=entry["s3Object"])
+            assert start - tolerance <= answer["LastModified"] <= end + tolerance
+            own = [record["eventTime"] for record in json.loads(unzip(answer))["Records"]]
+            assert (entry["oldestEventTime"], entry["newestEventTime"]) == (min(own), max(own))
+            assert moment(entry["newestEventTime"]) < start
+            times += own
+        ends = (min(times), max(times)) if times else (None, None)
+        assert (digest["oldestEventTime"], digest["newestEventTime"]) == ends
+    assert entries == 2
+
+
+# Proves: REC-227, REC-251, REC-290, REC-291, REC-292
+def test_ones_own_validator_names_what_was_changed(stand, chain):
+    reader = DigestReader(stand.store, stand.client(AWAY))
+    last = newest(stand, chain, AWAY)
+    file = next(entry for one in digests(stand, chain, AWAY) for entry in one["logFiles"])
+    chained = [one["digestS3Object"] for one in digests(stand, chain, AWAY)]
+
+    def problems_with(key: str, body: bytes, **metadata: str) -> list[str]:
+        kept = stand.store.get_object(Bucket=chain, Key=key)
+        content = kept["Body"].read()
+        signed = kept["Metadata"] | metadata
+        stand.store.put_object(Bucket=chain, Key=key, Body=body, Metadata=signed)
+        found = reader.walk(chain, last).problems
+        stand.store.put_object(Bucket=chain, Key=key, Body=content, Metadata=kept["Metadata"])
+        return found
+
+    def changed(key: str) -> bytes:
+        text = unzip(stand.store.get_object(Bucket=chain, Key=key))
+        return gzip.compress(text.replace(b"Time", b"Tlme", 1))
+
+    def same(key: str) -> bytes:
+        return stand.store.get_object(Bucket=chain, Key=key)["Body"].read()
+
+    name = file["s3Object"]
+    assert problems_with(name, changed(name)) == [f"{name}: another hash than its digest says"]
+    first = chained[0]
+    rewritten = json.loads(unzip(stand.store.get_object(Bucket=chain, Key=first)))
+    rewritten["logFiles"] = [{}]
+    body = gzip.compress(json.dumps(rewritten).encode())
+    assert problems_with(first, body) == [f"{first}: another hash than the next digest says"]
+    forged = problems_with(last, same(last), signature="00" * 256)
+    assert forged == [f"{last}: the signature is not the key's"]
+    moved = problems_with(last, same(chained[-2]))
+    assert moved == [f"{last}: it was moved"]
+    assert reader.walk(chain, last).problems == []
