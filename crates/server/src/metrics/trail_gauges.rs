@@ -20,6 +20,8 @@ pub(crate) struct TrailGauges {
     lost_records: Gauge,
     unlisted: Gauge,
     already_there: Gauge,
+    conflicts: Gauge,
+    quarantined: Gauge,
     waiting_files: Gauge,
     waiting_events: Gauge,
     spool_bytes: Gauge,
@@ -40,6 +42,8 @@ impl TrailGauges {
             (&self.lost_records, counts.lost_records),
             (&self.unlisted, counts.unlisted),
             (&self.already_there, counts.already_there),
+            (&self.conflicts, counts.conflicts),
+            (&self.quarantined, counts.quarantined),
         ] {
             gauge.set(signed(value));
         }
@@ -103,6 +107,16 @@ impl TrailGauges {
                 "trails_already_there",
                 "Puts that found an object under their key: earlier attempts, or somebody else's",
                 &self.already_there,
+            ),
+            (
+                "trails_conflicts",
+                "Puts that found other bytes under their key, where these may be read",
+                &self.conflicts,
+            ),
+            (
+                "trails_quarantined",
+                "Records that no trail can read, kept in the spool's folder",
+                &self.quarantined,
             ),
             (
                 "trails_waiting_files",
