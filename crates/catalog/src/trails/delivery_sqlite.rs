@@ -11,7 +11,8 @@ use super::delivery_rows::{
     CHAIN_COLUMNS, FILE_COLUMNS, column, digest_chain, number, recorded_file, signing_key,
 };
 use super::delivery_statements as sql;
-use super::outlets_sqlite::{count_lost_feed, insert_feed, notify_of};
+use super::outlets_sqlite::{insert_feed, notify_of};
+use super::outlets_status::count_lost_feed;
 use crate::{Catalog, CatalogError};
 use async_trait::async_trait;
 use cairn_model::{PartitionId, Region, Sequence, Trail, TrailId};

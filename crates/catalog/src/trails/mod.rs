@@ -9,6 +9,7 @@ mod delivery_sqlite;
 mod delivery_statements;
 mod outlets;
 mod outlets_sqlite;
+mod outlets_status;
 mod status;
 mod stored;
 mod tags;

@@ -144,6 +144,7 @@ async fn a_bus_that_is_down_takes_no_room_of_another() {
     let mut ids = Vec::new();
     for _ in 0..20 {
         stage.event("us-east-1", "A").await;
+        stage.deliver_and_feed().await;
         ids.push(stage.event("eu-west-1", "B").await);
         stage.deliver_and_feed().await;
         stage.clock.advance(PAUSE);
