@@ -275,6 +275,12 @@ fn open_error(part: &'static str, error: &dyn std::error::Error) -> StartError {
     }
 }
 
+/// Bytes of the largest request that is taken.
+fn largest_request(config: &Config) -> usize {
+    let (ingest, http) = (&config.ingest, &config.http);
+    ingest.body_bytes_max.max(http.api_body_bytes_max) + http.header_bytes_max
+}
+
 /// The opened parts, from which the server is put together.
 pub(crate) struct Parts {
     config: Arc<Config>,
@@ -394,9 +400,6 @@ impl Parts {
             regions: regions.clone(),
             destinations,
         };
-        let (ingest, http) = (&config.ingest, &config.http);
-        let largest_body = ingest.body_bytes_max.max(http.api_body_bytes_max);
-        let largest_request = largest_body + http.header_bytes_max;
         Server {
             authenticator: Arc::new(Authenticator::new(Arc::clone(&world), regions)),
             authorizer: Arc::new(Authorizer::new(Arc::clone(&world.catalog))),
@@ -406,7 +409,7 @@ impl Parts {
             }),
             bodies: BodyBudget::new(
                 config.http.in_flight_bytes_max,
-                largest_request,
+                largest_request(&config),
                 Arc::clone(&clock),
             ),
             waiting_room: Arc::clone(&keys.waiting_room),

@@ -141,14 +141,13 @@ impl Reading {
             file: "-".to_owned(),
             reason: "an object has fewer bytes than it had",
         })?;
-        let mut reader = match self.open.take() {
-            Some(reader) => reader,
-            None => {
-                let opening = self
-                    .buckets
-                    .open_body(&self.bucket, file.clone(), &self.seal);
-                opening.await?
-            }
+        let mut reader = if let Some(reader) = self.open.take() {
+            reader
+        } else {
+            let buckets = &self.buckets;
+            buckets
+                .open_body(&self.bucket, file.clone(), &self.seal)
+                .await?
         };
         let (mut offset, mut left) = (self.offset, self.left.min(file.bytes - self.offset));
         let (reader, pieces) = off_thread(move || {

@@ -101,8 +101,9 @@ impl KeyUse<'_> {
         }
     }
 
+    /// The key, unless there is none, or none that the caller may use.
     fn resource(&self) -> Option<RecordedResource> {
-        if let Some(KeyProblem::NotFound { .. }) = self.problem {
+        if let Some(KeyProblem::NotFound { .. } | KeyProblem::Denied { .. }) = self.problem {
             return None;
         }
         let arn = self.key_arn?;
