@@ -7,10 +7,10 @@ import pytest
 
 from harness.server import ACCOUNT
 from harness.tools import program, run
-from harness.trails import bucket_policy, trail_arn
+from harness.trails import bucket_policy, key_policy, trail_arn
 
 PLAYBOOK = Path(__file__).parent / "ansible" / "trail.yml"
-BUCKET, NAME = "ansible-logs", "by-ansible"
+BUCKET, NAME, KEY_ALIAS = "ansible-logs", "by-ansible", "alias/ansible-logs"
 MADE = {
     "name": NAME,
     "trail_arn": trail_arn(NAME),
@@ -46,12 +46,16 @@ def played(server, tmp_path_factory):
     folders = ("payroll", "audit")
     write["Resource"] = [f"arn:aws:s3:::{BUCKET}/{f}/AWSLogs/{ACCOUNT}/*" for f in folders]
     store.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy))
+    keys = server.client("kms")
+    key = keys.create_key(Policy=key_policy(trail_arn(NAME)))["KeyMetadata"]["Arn"]
+    keys.create_alias(AliasName=KEY_ALIAS, TargetKeyId=key)
     home = tmp_path_factory.mktemp("ansible")
     answers = home / "answers.json"
     values = {
         "ansible_python_interpreter": str(program("ansible", "python")),
         "cloudtrail_endpoint": server.endpoint,
         "bucket": BUCKET,
+        "key_alias": KEY_ALIAS,
         "answers": str(answers),
     }
     command = [str(program("ansible", "ansible-playbook")), "--inventory", "localhost,"]
@@ -80,6 +84,22 @@ def test_a_play_changes_settings_tags_and_logging_once(played):
     assert of_trail(played["changed"]) == CHANGED
     assert not played["kept"]["changed"]
     assert of_trail(played["kept"]) == CHANGED
+
+
+# Proves: TRL-055, TRL-143, SEC-361, SEC-366
+def test_a_play_encrypts_by_an_alias_once(server, played):
+    (alias,) = [
+        alias
+        for alias in server.client("kms").list_aliases()["Aliases"]
+        if alias["AliasName"] == KEY_ALIAS
+    ]
+    assert played["encrypted"]["changed"]
+    key = of_trail(played["encrypted"])["kms_key_id"]
+    assert key.endswith(f":key/{alias['TargetKeyId']}")
+    for again in ("encrypted_still", "encrypted_foreseen"):
+        assert not played[again]["changed"], again
+    assert played["plain"]["changed"]
+    assert of_trail(played["plain"]) == CHANGED
 
 
 # Proves: TRL-071, TRL-083

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from conftest import ServerFactory
-from harness.accounts import as_environment, create_account
+from harness.accounts import administer, as_environment, create_account
 from harness.events import EventMaker
 from harness.server import ACCOUNT, REGION
 from harness.signature import Credentials
@@ -18,13 +18,12 @@ from harness.waiting import eventually
 #: The second account's ID begins with zeroes, which belong to it.
 SECOND, THIRD = "000011112222", "222233334444"
 BUCKET = "everybodys-logs"
-ALL_OBJECTS = [
-    {
-        "ReadWriteType": "All",
-        "IncludeManagementEvents": True,
-        "DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3:::"]}],
-    }
-]
+
+
+def objects(arn: str) -> list[dict]:
+    """A basic selector of all management events, and of objects by the beginning of their ARN."""
+    resources = [{"Type": "AWS::S3::Object", "Values": [arn]}]
+    return [{"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": resources}]
 
 
 class Accounts:
@@ -172,11 +171,12 @@ def assume(accounts, caller: Credentials, role: str, **more: str) -> Credentials
 
 
 def denied(call, **arguments) -> bool:
-    """Whether the call is refused for want of a permission."""
+    """Whether the call is refused for want of a permission, or because its key counts no more."""
     with pytest.raises(ClientError) as refused:
         call(**arguments)
     code = refused.value.response["Error"]["Code"]
-    assert code in ("AccessDenied", "InvalidAccessKeyId", "InvalidClientTokenId"), code
+    dead = {"InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException"}
+    assert code in dead | {"AccessDenied"}, code
     return True
 
 
@@ -280,13 +280,13 @@ def test_the_owner_and_the_caller_get_the_events_of_an_object(accounts):
     owner, bob, mary = ACCOUNT, SECOND, THIRD
     buckets = {owner: "owner-logs", bob: "bob-logs", mary: "mary-logs"}
     # Bob names the one bucket; the others take all buckets, those that are made later as well.
-    named = json.loads(json.dumps(ALL_OBJECTS).replace("arn:aws:s3:::", "arn:aws:s3:::owners-"))
+    selected = {bob: "arn:aws:s3:::owners-bucket/"}
     for account, bucket in buckets.items():
         arn = trail_arn("object-trail", REGION, account)
         stand.make_bucket(bucket, arn, accounts=(account,))
         trails = accounts.client("cloudtrail", account)
         trails.create_trail(Name="object-trail", S3BucketName=bucket)
-        selectors = named if account == bob else ALL_OBJECTS
+        selectors = objects(selected.get(account, "arn:aws:s3:::"))
         trails.put_event_selectors(TrailName="object-trail", EventSelectors=selectors)
         trails.start_logging(Name="object-trail")
     stand.settle()
@@ -311,3 +311,32 @@ def test_the_owner_and_the_caller_get_the_events_of_an_object(accounts):
         bob: {by_bob},
         mary: {by_mary},
     }
+
+
+# Proves: TRL-283, TRL-287, TRL-289
+def test_a_trail_outlives_its_account(accounts):
+    stand, closing, bucket = accounts.stand, "333344445555", "outliving-logs"
+    keys = create_account(accounts.server, closing)
+    arn = trail_arn("outliving", REGION, closing)
+    stand.make_bucket(bucket, arn, accounts=(closing,))
+    policy = stand.store.get_bucket_policy(Bucket=bucket)["Policy"]
+    trails = accounts.server.client("cloudtrail", keys)
+    trails.create_trail(Name="outliving", S3BucketName=bucket, EnableLogFileValidation=True)
+    trails.start_logging(Name="outliving")
+    stand.store.delete_bucket_policy(Bucket=bucket)
+    event = EventMaker(990, account=closing).event()
+    stand.send([event], keys)
+    status = lambda: trails.get_trail_status(Name="outliving")  # noqa: E731
+    eventually(lambda: "LatestDeliveryError" in status(), DELIVERED_SECONDS, "a failed delivery")
+    administer(accounts.server, "account", "disable", closing)
+    assert denied(trails.get_trail_status, Name="outliving")
+    stand.store.put_bucket_policy(Bucket=bucket, Policy=policy)
+    stand.settle()
+    assert event["eventID"] in stand.ids(bucket)
+    folder = "/CloudTrail-Digest/"
+    count = len(stand.keys(bucket, folder))
+    more = lambda: len(stand.keys(bucket, folder)) >= count + 2  # noqa: E731
+    eventually(more, DELIVERED_SECONDS, "digests as before")
+    files = set(stand.keys(bucket))
+    whole = lambda: set(stand.journey.listed(bucket)) >= files  # noqa: E731
+    eventually(whole, DELIVERED_SECONDS, "all in digests")

@@ -9,13 +9,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from conftest import ServerFactory
+from harness.moto import Moto, write_credentials
+from harness.outlets import GROUP, GROUP_ARN, ROLE_ARN, make_role
 from harness.server import ACCOUNT, REGION
-from harness.trails import trail_arn
+from harness.trails import bucket_policy, trail_arn
 
 NAME = "by-terraform"
 ARN = trail_arn(NAME)
-GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:CloudTrail/logs:*"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudTrailToLogs"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 #: What the provider sends when a plan has no selectors any more.
 NO_SELECTORS = [{"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": []}]
@@ -181,8 +181,8 @@ WHOLE = plan_of(
     SnsTopicName="news",
     IsMultiRegionTrail=True,
     LogFileValidationEnabled=True,
-    CloudWatchLogsLogGroupArn=GROUP,
-    CloudWatchLogsRoleArn=ROLE,
+    CloudWatchLogsLogGroupArn=f"{GROUP_ARN}:*",
+    CloudWatchLogsRoleArn=ROLE_ARN,
     KmsKeyId=KEY,
     basic=BASIC,
     insights=[RATE, ERRORS],
@@ -202,7 +202,7 @@ def test_every_apply_ends_with_an_empty_plan(terraform):
         WHOLE,
         WHOLE,
         WHOLE | {"basic": [], "advanced": ADVANCED, "insights": [RATE]},
-        WHOLE | {"CloudWatchLogsRoleArn": f"{ROLE}2", "tags": {"Team": "sales", "new": "1"}},
+        WHOLE | {"CloudWatchLogsRoleArn": f"{ROLE_ARN}2", "tags": {"Team": "sales", "new": "1"}},
         WHOLE | {"logging": False, "KmsKeyId": "", "SnsTopicName": "", "S3KeyPrefix": ""},
         plan_of(logging=False),
         plan_of(IncludeGlobalServiceEvents=False, S3BucketName="another-bucket"),
@@ -232,3 +232,38 @@ def test_what_somebody_changed_is_in_the_next_plan(terraform):
         "logging", "basic", "advanced", "insights", "LogFileValidationEnabled",
     }  # fmt: skip
     terraform.apply(WHOLE)
+
+
+@pytest.fixture
+def moto(tmp_path):
+    """CloudWatch Logs, with a log group for the trail."""
+    moto = Moto(tmp_path / "moto")
+    try:
+        moto.start().client("logs").create_log_group(logGroupName=GROUP)
+        yield moto
+    finally:
+        moto.stop()
+
+
+# Proves: REC-175, REC-184
+def test_a_role_that_is_not_known_yet_is_worth_another_try(servers, moto, tmp_path):
+    """The provider repeats CreateTrail while the message of either exception says so."""
+    credentials = write_credentials(tmp_path / "endpoints", "logs")
+    server = servers.start(
+        environment={
+            "CAIRN_ENDPOINTS_LOGS": moto.endpoint,
+            "CAIRN_ENDPOINTS_CREDENTIALS_FILE": str(credentials),
+        }
+    )
+    store = server.client("s3")
+    store.create_bucket(Bucket="a-bucket")
+    store.put_bucket_policy(Bucket="a-bucket", Policy=bucket_policy("a-bucket", ARN))
+    provider = Terraform(server.client("cloudtrail"))
+    plan = plan_of(CloudWatchLogsLogGroupArn=f"{GROUP_ARN}:*", CloudWatchLogsRoleArn=ROLE_ARN)
+    with pytest.raises(ClientError) as refused:
+        provider.apply(plan)
+    error = refused.value.response["Error"]
+    assert error["Code"] == "InvalidCloudWatchLogsRoleArnException"
+    assert "Access denied." in error["Message"]
+    make_role(server.client("iam"))
+    provider.apply(plan)

@@ -194,6 +194,25 @@ def test_selectors_of_one_kind_at_a_time(home, make):
     assert answer["EventSelectors"] == [put | {"ExcludeManagementEventSources": []}]
 
 
+# Proves: SEL-058, TRL-117, TRL-118
+@pytest.mark.parametrize(
+    "kind,value",
+    [
+        ("AWS::S3::Object", "arn:aws:s3:::amzn-s3-demo-bucket"),
+        ("AWS::S3::Object", "arn:aws:s3:::*"),
+        ("AWS::S3::Object", "arn:aws:s3:::*/*"),
+        ("AWS::Lambda::Function", "arn:aws:lambda:*"),
+    ],
+)
+def test_resources_that_would_select_too_much_or_nothing(home, make, kind, value):
+    name = make()["Name"]
+    selector = {"ReadWriteType": "All", "DataResources": [{"Type": kind, "Values": [value]}]}
+    code, message = refused(home.put_event_selectors, TrailName=name, EventSelectors=[selector])
+    assert code == "InvalidEventSelectorsException"
+    assert message == f"Value {value} for DataResources.Values is invalid."
+    assert home.get_trail(Name=name)["Trail"]["HasCustomEventSelectors"] is False
+
+
 # Proves: TRL-126, TRL-128
 @pytest.mark.parametrize("by", ["Name", "TrailARN"])
 def test_insight_selectors_by_name_and_by_arn(home, make, by):

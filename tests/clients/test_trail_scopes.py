@@ -11,7 +11,7 @@ from harness.events import timestamp
 from harness.probes import MANAGEMENT, PROBES, Prober
 from harness.server import ACCOUNT, REGION
 from harness.trail_stand import TIMES, TrailStand
-from harness.trails import trail_arn
+from harness.trails import bucket_policy, trail_arn
 from harness.waiting import eventually
 
 AWAY, THIRD = "eu-west-1", "ap-south-1"
@@ -212,11 +212,10 @@ def test_log_files_keep_what_event_history_does_not(stand, tmp_path):
     old, new = stand.maker.event(eventTime=timestamp(long_ago)), stand.maker.event()
     assert stand.send([old, new])["tooOld"] == 1
     stand.settle()
-    (key,) = stand.keys("old-logs")
-    printed = stand.server.aws("s3", "cp", f"s3://old-logs/{key}", str(tmp_path / "file.json.gz"))
-    assert "download: " in printed.stdout
-    records = json.loads(gzip.decompress((tmp_path / "file.json.gz").read_bytes()))["Records"]
-    assert {old["eventID"], new["eventID"]} <= {record["eventID"] for record in records}
+    stand.server.aws("s3", "sync", "s3://old-logs", str(tmp_path))
+    files = [gzip.decompress(path.read_bytes()) for path in tmp_path.rglob("*.json.gz")]
+    ids = {record["eventID"] for file in files for record in json.loads(file)["Records"]}
+    assert {old["eventID"], new["eventID"]} <= ids
 
     def history(event: dict) -> list[dict]:
         wanted = {"AttributeKey": "EventId", "AttributeValue": event["eventID"]}
@@ -343,3 +342,32 @@ def test_sign_ins_and_the_services_own_calls_are_management_events(stand):
         assert (record["readOnly"], record["managementEvent"]) == (False, True)
         assert record["eventSource"] == "cloudtrail.amazonaws.com"
     stand.trails.delete_trail(Name="own-calls")
+
+
+# Proves: TRL-059, TRL-060
+def test_a_trail_moves_to_a_bucket_that_lets_it_in(stand, probers):
+    stand.make_bucket("first-logs", trail_arn("moving"))
+    stand.make_trail("moving", "first-logs", IsMultiRegionTrail=True)
+    send(stand, probers, "first", "describe")
+    stand.store.create_bucket(Bucket="second-logs")
+    full = bucket_policy("second-logs", trail_arn("moving"))
+    # The name of CloudTrail in one Region would let in what that Region delivers, and no other.
+    of_region = full.replace("cloudtrail.amazonaws.com", f"cloudtrail.{REGION}.amazonaws.com")
+    of_another = full.replace(trail_arn("moving"), trail_arn("another"))
+    for policy in (None, of_region, of_another):
+        if policy:
+            stand.store.put_bucket_policy(Bucket="second-logs", Policy=policy)
+        with pytest.raises(stand.trails.exceptions.InsufficientS3BucketPolicyException):
+            stand.trails.update_trail(Name="moving", S3BucketName="second-logs")
+    assert stand.trails.get_trail(Name="moving")["Trail"]["S3BucketName"] == "first-logs"
+    send(stand, probers, "still first", "describe")
+    stand.store.put_bucket_policy(Bucket="second-logs", Policy=full)
+    moved = stand.trails.update_trail(Name="moving", S3BucketName="second-logs")
+    assert moved["S3BucketName"] == "second-logs"
+    send(stand, probers, "second", "describe")
+    stand.settle()
+    for bucket, rounds in (("first-logs", ("first", "still first")), ("second-logs", ("second",))):
+        assert delivered(stand, probers, bucket) == {
+            (name, region): {"describe"} for name in rounds for region in probers
+        }
+    stand.trails.delete_trail(Name="moving")

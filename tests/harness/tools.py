@@ -20,7 +20,7 @@ def version(client: str, package: str) -> str:
     return re.search(rf"\b{re.escape(package)}==(\S+)$", listed, re.MULTILINE)[1]
 
 
-def run(server, home: Path, command: list[str], *, seconds: float = 120, **values):
+def run(server, home: Path, command: list[str], *, seconds: float = 240, **values):
     """Run a client in the environment that the tour tells users to set; returns the process.
 
     `values` are subprocess's.

@@ -11,7 +11,7 @@ from .trails import Journey, bucket_policy, trail_arn
 from .waiting import eventually
 
 #: Settings of the servers that stands are for.
-TIMES = {"CAIRN_TRAILS_DELIVERY_INTERVAL": "1s"}
+TIMES = {"CAIRN_TRAILS_DELIVERY_INTERVAL": "1s", "CAIRN_TRAILS_RETRY_PAUSE_MAX": "500ms"}
 DELIVERED_SECONDS = 30.0
 WITNESS = "the-witness"
 

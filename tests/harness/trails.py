@@ -46,6 +46,25 @@ def bucket_policy(
     )
 
 
+def key_policy(arn: str) -> str:
+    """The policy that the manual gives for a trail's key (SEC-332, SEC-333, SEC-346, SEC-348)."""
+    service = {"Service": "cloudtrail.amazonaws.com"}
+    source = {"StringEquals": {"aws:SourceArn": arn}}
+    trails = f"arn:aws:cloudtrail:*:{ACCOUNT}:trail/*"
+    context = {"StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": trails}}
+    statements = [
+        {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*"},
+        {
+            "Principal": service,
+            "Action": "kms:GenerateDataKey*",
+            "Condition": source | context,
+        },
+        {"Principal": service, "Action": "kms:DescribeKey", "Condition": source},
+    ]
+    allowed = [{"Effect": "Allow", "Resource": "*"} | statement for statement in statements]
+    return json.dumps({"Version": "2012-10-17", "Statement": allowed})
+
+
 def trail_arn(name: str, region: str = HOME, account: str = ACCOUNT) -> str:
     """Of a trail, if nothing else is said of the first account in the home Region."""
     return f"arn:aws:cloudtrail:{region}:{account}:trail/{name}"

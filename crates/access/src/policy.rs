@@ -9,6 +9,7 @@ mod document;
 mod error;
 mod evaluate;
 mod json;
+mod key;
 mod managed;
 mod principal_clause;
 mod statement;
@@ -22,5 +23,6 @@ pub use document::{
     SESSION_SIZE_MAX, TRUST_SIZE_MAX, USER_INLINE_SIZE_MAX, policy_size,
 };
 pub use error::PolicyError;
-pub use evaluate::{Decision, PolicyLayer, PolicySets, RequestContext, evaluate};
+pub use evaluate::{Decision, FOREIGN_KEY, PolicyLayer, PolicySets, RequestContext, evaluate};
+pub use key::{KEY_POLICY_BYTES_MAX, default_key_policy};
 pub use managed::{ManagedPolicy, managed, managed_by_arn};

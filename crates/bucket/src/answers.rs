@@ -42,7 +42,6 @@ pub(crate) fn of_store(error: &BucketsError) -> S3Error {
             "There is no room to store this now. Please try again later."
         ),
         BucketsError::BodyBroken => crate::plain_body::broken_body(),
-        BucketsError::NoSuchKmsKey { .. } => with_code("KMS.NotFoundException", error.to_string()),
         BucketsError::NoSuchBucket => no_such_bucket(),
         BucketsError::NoSuchKey => no_such_key(),
         BucketsError::NoSuchVersion => {

@@ -268,6 +268,11 @@ fn outcome(method: &Method, response: &Response<Body>, visit: &Visit) -> Outcome
         error,
         received_bytes: visit.report.received_bytes(),
         body_bytes,
+        encryption: response
+            .headers()
+            .get("x-amz-server-side-encryption")
+            .and_then(|algorithm| algorithm.to_str().ok())
+            .map(str::to_owned),
         defect: visit.defect.get().cloned(),
     }
 }

@@ -56,12 +56,6 @@ pub enum BucketsError {
     /// The body that was to be stored ended in an error of the client's or of the connection.
     #[error("the body of the request broke off")]
     BodyBroken,
-    /// The key that is to encrypt or decrypt does not exist here.
-    #[error("Key '{key_id}' does not exist")]
-    NoSuchKmsKey {
-        /// The key, as the caller names it.
-        key_id: String,
-    },
     /// There is no such bucket.
     #[error("no such bucket")]
     NoSuchBucket,

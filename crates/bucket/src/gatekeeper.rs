@@ -12,6 +12,7 @@ use cairn_model::{AccountId, Region};
 use http::{Extensions, HeaderMap, Method, Uri};
 
 use crate::operation::Access;
+use crate::store::{EncryptionContext, PlainKey};
 
 /// What was signed of a request, but for its body.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +101,43 @@ pub struct LogDelivery<'a> {
     pub key: &'a str,
 }
 
+/// A key of an object is made or opened with a KMS key.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyUse<'a> {
+    /// The object's bucket: KMS keys of other Regions than its own do not serve it (SEC-313).
+    pub bucket: &'a BucketFacts,
+    /// What the object's key is bound to.
+    pub context: &'a EncryptionContext,
+}
+
+/// A new key of an object.
+#[derive(Clone)]
+pub struct NewObjectKey {
+    /// The ARN of the KMS key that wraps it, whatever that was named by.
+    pub key_arn: String,
+    /// The key itself.
+    pub plain: PlainKey,
+    /// The key as it may lie on a disk.
+    pub wrapped: Vec<u8>,
+}
+
+/// A key of an object as it lies in the index.
+#[derive(Clone, Copy, Debug)]
+pub struct WrappedObjectKey<'a> {
+    /// The ARN of the KMS key that wrapped it.
+    pub key_arn: &'a str,
+    /// The wrapped key.
+    pub bytes: &'a [u8],
+}
+
+impl fmt::Debug for NewObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewObjectKey")
+            .field("key_arn", &self.key_arn)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A refusal in S3's terms.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -121,11 +159,13 @@ pub struct Outcome {
     pub received_bytes: u64,
     /// Bytes of the answer's body, as announced to the client.
     pub body_bytes: u64,
+    /// How the object that was put or read is encrypted, as the answer's header says.
+    pub encryption: Option<String>,
     /// What broke in the endpoint itself, for the log.
     pub defect: Option<String>,
 }
 
-/// Authenticates, authorizes and witnesses requests to the endpoint.
+/// Authenticates, authorizes and witnesses requests to the endpoint, and uses keys in their callers' names.
 #[async_trait]
 pub trait Gatekeeper: Send + Sync + fmt::Debug {
     /// Verifies the request's signature. Every request passes here before it is routed.
@@ -137,6 +177,31 @@ pub trait Gatekeeper: Send + Sync + fmt::Debug {
     /// Refuses a text that is no bucket policy, or one that names other buckets than `bucket`; the
     /// message is for the client (`MalformedPolicy`).
     fn check_policy(&self, bucket: &str, policy: &str) -> Result<(), Denied>;
+
+    /// Refuses a text that names no KMS key, or one that cannot serve the bucket.
+    fn check_key_name(
+        &self,
+        caller: &Caller,
+        key_id: &str,
+        bucket: &BucketFacts,
+    ) -> Result<(), Denied>;
+
+    /// A new key of an object under a KMS key, which is named in any of its four forms (SEC-357). The
+    /// caller must be allowed to use it, and the use is recorded before this returns.
+    async fn new_object_key(
+        &self,
+        caller: &Caller,
+        key_id: &str,
+        used: KeyUse<'_>,
+    ) -> Result<NewObjectKey, Denied>;
+
+    /// Opens what `new_object_key` wrapped for the same context; again allowed and recorded.
+    async fn open_object_key(
+        &self,
+        caller: &Caller,
+        wrapped: WrappedObjectKey<'_>,
+        used: KeyUse<'_>,
+    ) -> Result<PlainKey, Denied>;
 
     /// Whether the policy of the target lets S3's log delivery put this log.
     fn lets_logs_in(&self, delivery: &LogDelivery<'_>) -> bool;

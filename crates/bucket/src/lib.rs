@@ -27,13 +27,14 @@ pub use answered::Answered;
 pub use endpoint::{BucketEndpoint, refusal};
 pub use error::BucketsError;
 pub use gatekeeper::{
-    Admission, BucketFacts, Caller, Demand, Denied, Gatekeeper, LogDelivery, Outcome, RequestHead,
+    Admission, BucketFacts, Caller, Demand, Denied, Gatekeeper, KeyUse, LogDelivery, NewObjectKey,
+    Outcome, RequestHead, WrappedObjectKey,
 };
 pub use operation::{Access, Operation, Plane};
 pub use payload::{BODY_BYTES_MAX, BodyTimedOut};
 pub use read_only::LakeBucket;
 pub use s3s::Body;
 pub use store::{
-    Buckets, BucketsConfig, BucketsCounters, DataKey, DataKeys, KeyUse, LoggedBucket, PlainKey,
+    Buckets, BucketsConfig, BucketsCounters, EncryptionContext, LoggedBucket, PlainKey,
 };
 pub use stored_objects::{ObjectKey, ObjectKeyError, StoredObjects, StoredObjectsError};

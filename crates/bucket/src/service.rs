@@ -6,6 +6,7 @@ mod buckets;
 mod conditions;
 mod copies;
 mod deletions;
+mod encryption;
 mod listings;
 mod logging;
 mod objects;

@@ -26,13 +26,15 @@ pub(crate) use body::CHUNK_BYTES;
 #[cfg(any(test, fuzzing))]
 pub(crate) use body::open_as_body;
 pub(crate) use buckets::Bucket;
-pub use data_keys::{DataKey, DataKeys, KeyUse, PlainKey};
+pub use data_keys::{EncryptionContext, PlainKey};
+pub(crate) use data_keys::{KmsEncryption, ObjectSeal};
 pub(crate) use intake::{BodyRules, NewBody};
 pub(crate) use listing::{Entry, ListRequest, Page, VersionsRequest};
 pub use logging::LoggedBucket;
 pub(crate) use objects::{Conditions, Deleted, Deletion, NewObject};
 pub(crate) use settings::{
-    AccessLogging, DateSource, KeyFormat, PublicAccessBlock, Settings, Versioning,
+    AccessLogging, DateSource, DefaultEncryption, KeyFormat, PublicAccessBlock, Settings,
+    Versioning,
 };
 pub(crate) use uploads::{
     ChosenPart, Completion, NewUpload, Part, Upload, UploadsRequest, WantedChecksum,
@@ -41,7 +43,7 @@ pub(crate) use versions::{NULL_VERSION, Properties, Tags, Version};
 
 use crate::error::BucketsError;
 use body::BodyFolder;
-use data_keys::MasterKeys;
+use data_keys::BodyKeys;
 use index::Index;
 use logging::LoggedBuckets;
 
@@ -98,7 +100,7 @@ pub struct Buckets {
     index: Index,
     logging: LoggedBuckets,
     bodies: BodyFolder,
-    keys: Arc<dyn DataKeys>,
+    keys: BodyKeys,
 }
 
 impl Buckets {
@@ -113,7 +115,7 @@ impl Buckets {
         let bodies = off_thread(move || BodyFolder::open(&folder)).await?;
         let index = Index::open(&config.folder).await?;
         let logging = LoggedBuckets::open(&index).await?;
-        let keys = MasterKeys::new(master_key, Arc::clone(&entropy));
+        let keys = BodyKeys::new(master_key, Arc::clone(&entropy));
         Ok(Arc::new(Self {
             config,
             clock,
@@ -122,7 +124,7 @@ impl Buckets {
             index,
             logging,
             bodies,
-            keys: Arc::new(keys),
+            keys,
         }))
     }
 

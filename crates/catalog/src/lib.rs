@@ -3,6 +3,7 @@
 
 mod error;
 pub mod identity;
+pub mod keys;
 pub mod lake;
 mod migrations;
 mod open;

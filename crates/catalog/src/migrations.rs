@@ -15,6 +15,7 @@ const MIGRATIONS: &[SchemaChange] = &[
     ),
     (4, "changes", include_str!("../migrations/0004_changes.sql")),
     (5, "trails", include_str!("../migrations/0005_trails.sql")),
+    (6, "keys", include_str!("../migrations/0006_keys.sql")),
     (7, "outlets", include_str!("../migrations/0007_outlets.sql")),
     (
         8,

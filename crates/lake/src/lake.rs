@@ -232,6 +232,11 @@ impl Lake {
         self.shared.oldest_visible()
     }
 
+    /// The earliest time that it may be now, in milliseconds: for what is lost for good if it is not yet that late (S8).
+    pub fn earliest_ms(&self) -> i64 {
+        self.shared.workshop.steady.earliest_ms()
+    }
+
     /// Records before this are visible in `table`.
     pub fn position(&self, table: &TableId) -> Result<Sequence, LakeError> {
         Ok(self

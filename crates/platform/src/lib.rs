@@ -22,8 +22,8 @@ pub use s3::{
 };
 pub use seal::{MasterKey, SealError};
 pub use services::{
-    BusEvent, CloudWatchLogsClient, EventBridgeClient, EventBuses, LogEvent, LogStream, LogStreams,
-    MemoryBuses, MemoryLogStreams, MemoryTopics, ServiceAddress, ServiceConfig, ServiceFailure,
-    SnsClient, TopicMessage, TopicPublisher,
+    BusEvent, CloudWatchLogsClient, EventBridgeClient, EventBuses, KmsClient, KmsDataKey, KmsKey,
+    LogEvent, LogStream, LogStreams, MemoryBuses, MemoryLogStreams, MemoryTopics, ServiceAddress,
+    ServiceConfig, ServiceFailure, SnsClient, TopicMessage, TopicPublisher,
 };
 pub use sqlite::{SchemaChange, SqliteError, SqliteFile, beside, migrate_sqlite};

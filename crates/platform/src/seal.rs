@@ -50,6 +50,11 @@ impl MasterKey {
         Self { bytes }
     }
 
+    /// From the bytes of a key that something else keeps.
+    pub fn from_bytes(bytes: Zeroizing<[u8; KEY_BYTES]>) -> Self {
+        Self { bytes }
+    }
+
     /// From 64 hexadecimal digits, white space around them ignored.
     pub fn from_hex(text: &str) -> Result<Self, SealError> {
         let digits = text.trim().as_bytes();

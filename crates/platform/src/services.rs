@@ -1,4 +1,5 @@
-//! Clients of the services that hear of events: SNS topics, CloudWatch Logs log groups and EventBridge buses.
+//! Clients of the services that hear of events (SNS topics, CloudWatch Logs log groups and EventBridge buses), and of
+//! a KMS.
 //!
 //! They go where the configuration says and nowhere else (R22): an ARN gives names and a Region, the address comes
 //! from the list of endpoints. No redirect, no proxy, no credentials but those given; one attempt for each call.
@@ -6,6 +7,7 @@
 mod buses;
 mod client;
 mod failure;
+mod kms;
 mod log_streams;
 mod memory;
 mod topics;
@@ -17,6 +19,7 @@ use async_trait::async_trait;
 
 pub use buses::EventBridgeClient;
 pub use failure::ServiceFailure;
+pub use kms::{KmsClient, KmsDataKey, KmsKey};
 pub use log_streams::CloudWatchLogsClient;
 pub use memory::{MemoryBuses, MemoryLogStreams, MemoryTopics};
 pub use topics::SnsClient;

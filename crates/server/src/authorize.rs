@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use cairn_access::policy::{
     ContextKeys, Decision, PolicyDocument, PolicyKind, PolicyLayer, PolicySets, RequestContext,
-    evaluate, managed_by_arn,
+    RequestFacts, evaluate, managed_by_arn,
 };
 use cairn_access::{Principal, UserSession};
 use cairn_catalog::identity::{
@@ -278,7 +278,29 @@ impl Grants {
         region: &str,
         (held, session_documents): (Arc<HeldPolicies>, Option<Vec<String>>),
     ) -> Self {
-        let mut keys = ContextKeys::of_call(&caller.principal, &call.policy_facts(region));
+        let facts = call.policy_facts(region);
+        Self::with_facts(caller, &facts, (held, session_documents))
+    }
+
+    /// What applies to a service that acts by itself, within this process: what policies of resources say of it.
+    pub(crate) fn of_service(caller: &Caller, now_ms: i64, region: &str) -> Self {
+        let facts = RequestFacts {
+            now_ms,
+            source_ip: None,
+            secure_transport: false,
+            user_agent: None,
+            referer: None,
+            requested_region: region,
+        };
+        Self::with_facts(caller, &facts, (Arc::default(), None))
+    }
+
+    fn with_facts(
+        caller: &Caller,
+        facts: &RequestFacts<'_>,
+        (held, session_documents): (Arc<HeldPolicies>, Option<Vec<String>>),
+    ) -> Self {
+        let mut keys = ContextKeys::of_call(&caller.principal, facts);
         keys.set_tags("aws:PrincipalTag", borrowed(&held.tags));
         if let Some(facts) = &caller.session {
             keys.set_tags("aws:PrincipalTag", borrowed(&facts.tags));
@@ -348,7 +370,7 @@ impl Grants {
         decision.refusal(&request).map_or(Ok(()), Err)
     }
 
-    /// Decides a question of IAM or STS.
+    /// Decides a question of IAM, STS or KMS.
     pub(crate) fn decide_target(&self, target: &AuthorizationTarget) -> Result<(), String> {
         let mut keys = ContextKeys::new();
         let pairs = |tags: &'_ [cairn_catalog::identity::Tag]| -> Vec<(String, String)> {
@@ -372,17 +394,20 @@ impl Grants {
             action: &target.action,
             resource: &target.resource,
             resource_account: target.resource_account,
-            resource_policy: target
-                .trust_policy
-                .as_deref()
-                .map(|document| ResourcePolicy {
-                    kind: PolicyKind::Trust,
-                    document,
-                }),
+            resource_policy: policy_of(target),
             keys: &keys,
             resource_agrees: false,
         })
     }
+}
+
+/// The policy that the resource of a question has.
+fn policy_of(target: &AuthorizationTarget) -> Option<ResourcePolicy<'_>> {
+    let of_role = target.trust_policy.as_deref();
+    let of_role = of_role.map(|document| (PolicyKind::Trust, document));
+    let of_key = target.key_policy.as_deref();
+    let policy = of_role.or(of_key.map(|document| (PolicyKind::Key, document)));
+    policy.map(|(kind, document)| ResourcePolicy { kind, document })
 }
 
 fn borrowed(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {

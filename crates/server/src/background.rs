@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::bucket_gate::{BucketGate, LAKE_BUCKET};
 use crate::error::StartError;
+use crate::kms;
 use crate::pipeline::Server;
 use crate::sabotage;
 
@@ -21,6 +22,9 @@ const KEY_USES_INTERVAL: Duration = Duration::from_mins(1);
 const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
 /// How often the sealed segments of the event log are read and compared with their checksums (R6).
 const SCRUB_INTERVAL: Duration = Duration::from_hours(24);
+
+/// How often keys are looked for that are to be deleted, or to get new material.
+const KEYS_INTERVAL: Duration = Duration::from_mins(1);
 
 type Loop = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
@@ -45,6 +49,7 @@ impl Background {
             ("outbox", outbox(server, stopped.clone())),
             ("waiting room", waiting_room(server, stopped.clone())),
             ("key uses", key_uses(server, stopped.clone())),
+            ("keys", keys(server, stopped.clone())),
             ("scrub", scrub(server, stopped.clone())),
             ("access logs", access_logs(server, stopped.clone())),
             ("buckets", buckets(server, stopped)),
@@ -122,6 +127,18 @@ fn key_uses(server: &Arc<Server>, mut stop: watch::Receiver<bool>) -> Loop {
         while pause(&server, KEY_USES_INTERVAL, &mut stop).await {
             if let Err(error) = server.world.catalog.write_key_uses().await {
                 tracing::warn!(error = %error, "the last uses of access keys could not be written");
+            }
+        }
+        Ok(())
+    })
+}
+
+fn keys(server: &Arc<Server>, mut stop: watch::Receiver<bool>) -> Loop {
+    let server = Arc::clone(server);
+    Box::pin(async move {
+        while pause(&server, KEYS_INTERVAL, &mut stop).await {
+            if let Err(error) = kms::keep_appointments(&server).await {
+                tracing::warn!(error = %error, "what keys are due for could not be done");
             }
         }
         Ok(())

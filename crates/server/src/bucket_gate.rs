@@ -7,6 +7,7 @@ mod access_line;
 mod evidence;
 mod handler;
 mod log_delivery;
+mod object_keys;
 mod selection;
 
 pub(crate) use handler::BucketHandler;
@@ -18,8 +19,8 @@ use async_trait::async_trait;
 use cairn_access::policy::{ContextKeys, PolicyKind, bucket_policy};
 use cairn_access::sigv4::AuthenticationErrorKind;
 use cairn_bucket::{
-    Access, Admission, BucketFacts, Caller as BucketCaller, Demand, Denied, Gatekeeper,
-    LogDelivery, Outcome, RequestHead,
+    Access, Admission, BucketFacts, Caller as BucketCaller, Demand, Denied, Gatekeeper, KeyUse,
+    LogDelivery, NewObjectKey, Outcome, PlainKey, RequestHead, WrappedObjectKey,
 };
 use cairn_eventlog::AppendError;
 use cairn_model::Region;
@@ -135,6 +136,36 @@ impl Gatekeeper for BucketGate {
                 message: error.to_string(),
             })
         })
+    }
+
+    fn check_key_name(
+        &self,
+        caller: &BucketCaller,
+        key_id: &str,
+        bucket: &BucketFacts,
+    ) -> Result<(), Denied> {
+        let visitor: &Visitor = caller.facts().ok_or_else(access_denied)?;
+        object_keys::key_for(visitor, key_id, bucket).map(drop)
+    }
+
+    async fn new_object_key(
+        &self,
+        caller: &BucketCaller,
+        key_id: &str,
+        used: KeyUse<'_>,
+    ) -> Result<NewObjectKey, Denied> {
+        let visitor: &Visitor = caller.facts().ok_or_else(access_denied)?;
+        self.generate(visitor, key_id, used).await
+    }
+
+    async fn open_object_key(
+        &self,
+        caller: &BucketCaller,
+        wrapped: WrappedObjectKey<'_>,
+        used: KeyUse<'_>,
+    ) -> Result<PlainKey, Denied> {
+        let visitor: &Visitor = caller.facts().ok_or_else(access_denied)?;
+        self.open(visitor, wrapped, used).await
     }
 
     fn lets_logs_in(&self, delivery: &LogDelivery<'_>) -> bool {
@@ -307,7 +338,7 @@ fn condition_keys(call: &Call, demand: &Demand<'_>) -> ContextKeys {
 
 /// Codes come from the endpoint's own few and from the protocol library; only so many become labels.
 fn known_code(code: &str) -> &'static str {
-    const CODES: [&str; 39] = [
+    const CODES: [&str; 44] = [
         "AccessControlListNotSupported",
         "AccessDenied",
         "BadDigest",
@@ -329,6 +360,11 @@ fn known_code(code: &str) -> &'static str {
         "InvalidRequest",
         "InvalidTargetBucketForLogging",
         "InvalidURI",
+        "KMS.DisabledException",
+        "KMS.InvalidCiphertextException",
+        "KMS.InvalidKeyUsageException",
+        "KMS.KMSInvalidStateException",
+        "KMS.NotFoundException",
         "KeyTooLongError",
         "MalformedPolicy",
         "MalformedTrailerError",

@@ -132,6 +132,12 @@ pub fn page_token(input: &[u8]) {
     }
 }
 
+/// Ciphertexts of KMS keys: none, or one with a single form, and only the key's own material opens what it made.
+pub fn key_ciphertext(input: &[u8]) {
+    let (material, entropy) = key();
+    crate::kms::fuzz(input, &material, &entropy);
+}
+
 /// Identity files, as JSON or TOML: what is read is written and read again as the same.
 pub fn identity_document(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {

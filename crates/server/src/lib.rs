@@ -15,6 +15,8 @@ mod pipeline;
 mod administration;
 mod bucket_gate;
 pub mod iam;
+mod keys;
+mod kms;
 mod operations;
 pub mod query_protocol;
 pub mod sts;

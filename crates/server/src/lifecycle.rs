@@ -31,6 +31,7 @@ use crate::doors::{Deduplication, Doors, Outbox};
 use crate::error::StartError;
 use crate::first_start::{self, FirstStart};
 use crate::http::{BodyBudget, Handler};
+use crate::keys::Keys;
 use crate::lake_keeper::LakeKeeper;
 use crate::metrics::Metrics;
 use crate::operations::{LookupEvents, Operations, Trails};
@@ -41,7 +42,7 @@ use crate::trail_delivery::LakeAndTrails;
 use crate::trail_destinations::Destinations;
 pub(crate) use listeners::Addresses;
 use listeners::Listeners;
-use storage::{open_buckets, open_lake, open_log, open_trails};
+use storage::{open_buckets, open_keys, open_lake, open_log, open_trails};
 
 /// What a part that is ready to stop needs, even when the time for stopping is over.
 const STOP_MOMENT: Duration = Duration::from_millis(250);
@@ -286,6 +287,7 @@ pub(crate) struct Parts {
     buckets: Arc<Buckets>,
     trails: Arc<cairn_trails::Trails>,
     doors: Arc<Doors>,
+    keys: Arc<Keys>,
     outbox: Arc<Outbox>,
     /// What trails deliver to.
     pub(crate) destinations: Arc<dyn Destinations>,
@@ -319,22 +321,24 @@ impl Parts {
         let contract = sabotage::contract(&log);
         let lake = open_lake(&config, &world, &contract).await?;
         let buckets = open_buckets(&config, &world).await?;
-        let (trails, destinations) = open_trails(
-            &config,
-            &world,
-            (Arc::clone(&contract), disk),
-            (&buckets, addresses.deliveries),
-        )
-        .await?;
         let metrics = Arc::new(Metrics::default());
         let memory = Deduplication::new(config.deduplication, Arc::clone(&clock), &*entropy);
         let doors = Arc::new(Doors::new(
-            contract,
+            Arc::clone(&contract),
             Arc::new(memory),
             Arc::clone(&clock),
             Arc::clone(&entropy),
             Arc::clone(&metrics),
         ));
+        let keys = Arc::new(open_keys(&config, &world, &doors)?);
+        let (trails, destinations) = open_trails(
+            &config,
+            &world,
+            (contract, disk),
+            (&buckets, addresses.deliveries),
+            &keys,
+        )
+        .await?;
         doors
             .rebuild()
             .await
@@ -352,6 +356,7 @@ impl Parts {
             lake,
             buckets,
             doors,
+            keys,
             outbox,
             destinations: sabotage::destinations(destinations),
             trails,
@@ -369,6 +374,7 @@ impl Parts {
             lake,
             buckets,
             doors,
+            keys,
             outbox,
             destinations,
             trails: delivery,
@@ -388,22 +394,25 @@ impl Parts {
             regions: regions.clone(),
             destinations,
         };
+        let operations = Operations {
+            lookup_events,
+            trails,
+        };
+        let access_log = AccessLog::new(Arc::clone(&buckets), AccessLogConfig::default());
         let (ingest, http) = (&config.ingest, &config.http);
         let largest_body = ingest.body_bytes_max.max(http.api_body_bytes_max);
         let largest_request = largest_body + http.header_bytes_max;
         Server {
             authenticator: Arc::new(Authenticator::new(Arc::clone(&world), regions)),
             authorizer: Arc::new(Authorizer::new(Arc::clone(&world.catalog))),
-            operations: Box::new(Operations {
-                lookup_events,
-                trails,
-            }),
+            operations: Box::new(operations),
             bodies: BodyBudget::new(
-                config.http.in_flight_bytes_max,
+                http.in_flight_bytes_max,
                 largest_request,
                 Arc::clone(&clock),
             ),
-            waiting_room: Arc::default(),
+            waiting_room: Arc::clone(&keys.waiting_room),
+            keys,
             parsing: Arc::new(Semaphore::new(config.ingest.parallel_batches_max)),
             api_rate: RateLimit::new(config.api, Arc::clone(&clock)),
             ingest_rate: RateLimit::new(config.ingest.admission, Arc::clone(&clock)),
@@ -421,10 +430,7 @@ impl Parts {
             outbox,
             log,
             lake,
-            access_log: Arc::new(AccessLog::new(
-                Arc::clone(&buckets),
-                AccessLogConfig::default(),
-            )),
+            access_log: Arc::new(access_log),
             buckets,
             trails: delivery,
         }

@@ -4,6 +4,7 @@
 mod call;
 mod events_call;
 mod json_calls;
+mod kms_calls;
 mod open_routes;
 mod own_call;
 mod query_calls;
@@ -39,6 +40,7 @@ use crate::http::{
     Answer, BodyBudget, BodyError, BodyLength, BodyLimits, ConnectionFacts, Handler, HeadRefusal,
     HeldBody, ResponseBody, Room, UnreadBody, check_head,
 };
+use crate::keys::Keys;
 use crate::lake_keeper::LakeKeeper;
 use crate::metrics::{CallLabels, Metrics, signed};
 use crate::operations::Dispatch;
@@ -71,6 +73,8 @@ pub(crate) struct Server {
     pub(crate) doors: Arc<Doors>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) waiting_room: Arc<WaitingRoom>,
+    /// KMS keys, of this node and configured.
+    pub(crate) keys: Arc<Keys>,
     pub(crate) log: Arc<SegmentedLog>,
     pub(crate) lake: Arc<LakeKeeper>,
     pub(crate) buckets: Arc<Buckets>,
@@ -293,6 +297,9 @@ impl Server {
             CalledService::CloudTrailData => {
                 let request = (Service::CloudTrailData, body.bytes.clone());
                 json_calls::answer(self, call, caller, region, request).await
+            }
+            CalledService::Kms => {
+                kms_calls::answer(self, call, caller, region, body.bytes.clone()).await
             }
             CalledService::Query(service) => {
                 let request = (service, body.bytes.clone());
@@ -540,6 +547,7 @@ fn service_name(service: CalledService) -> &'static str {
     match service {
         CalledService::CloudTrail => Service::CloudTrail.signing_name(),
         CalledService::CloudTrailData => Service::CloudTrailData.signing_name(),
+        CalledService::Kms => kms_calls::SERVICE,
         CalledService::Query(service) => service.scope_name(),
     }
 }

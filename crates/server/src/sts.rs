@@ -9,6 +9,7 @@ mod session_token;
 mod table;
 
 pub(crate) use assume_role::targets as assume_role_targets;
+pub(crate) use service_session::service_caller;
 pub use service_session::{ServiceCredentials, ServiceSession, ServiceSource, service_credentials};
 pub use session::{SessionFacts, TokenError, open_token, session_policy_documents};
 pub use table::OPERATIONS;

@@ -3,6 +3,7 @@
 
 mod bucket_check;
 mod endpoints;
+mod key_check;
 mod selection;
 mod service_checks;
 mod services;
@@ -10,4 +11,4 @@ mod services;
 pub(crate) use bucket_check::TrailDestinations;
 pub(crate) use endpoints::{s3_endpoints, trails_config};
 pub(crate) use selection::LakeAndTrails;
-pub(crate) use services::Services;
+pub(crate) use services::{Services, service_config};

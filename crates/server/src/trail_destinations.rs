@@ -4,7 +4,7 @@
 
 mod key_reference;
 
-pub(crate) use key_reference::KeyReference;
+pub(crate) use key_reference::{KeyReference, KeyReferenceKind};
 
 use std::fmt;
 use std::future::Future;
@@ -22,8 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Asks the destinations of trails. Implementations bound what they wait for; callers do as well.
 #[async_trait]
 pub(crate) trait Destinations: Send + Sync + fmt::Debug {
-    /// The ARN of the key that is meant: aliases are looked up, and the key must be there and enabled (SEC-361, SEC-323).
-    async fn resolve_key(&self, key: &KeyReference) -> Result<String, DestinationProblem>;
+    /// The ARN of the key that is meant for the trail: aliases are looked up, and the key must be there and enabled
+    /// (SEC-361, SEC-323).
+    async fn resolve_key(
+        &self,
+        trail: &Trail,
+        key: &KeyReference,
+    ) -> Result<String, DestinationProblem>;
 
     /// Whether the trail's bucket is there and takes what the trail delivers, encrypted as the trail wants it
     /// (TRL-049, SEC-369).
@@ -42,13 +47,6 @@ pub(crate) trait Destinations: Send + Sync + fmt::Debug {
 
 /// Why a destination cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "keys cannot be reached yet; tests bring some that can"
-    )
-)]
 pub(crate) enum DestinationProblem {
     /// There is no such bucket.
     NoSuchBucket { bucket: String },
@@ -170,9 +168,10 @@ pub(crate) async fn check(
 pub(crate) async fn resolve_key(
     destinations: &dyn Destinations,
     clock: &Arc<dyn Clock>,
+    trail: &Trail,
     key: &KeyReference,
 ) -> Result<String, ApiError> {
-    within(clock, destinations.resolve_key(key)).await
+    within(clock, destinations.resolve_key(trail, key)).await
 }
 
 async fn within<T>(

@@ -194,6 +194,24 @@ impl SignedClient {
         self.cloudtrail("LookupEvents", &input).await
     }
 
+    /// An operation of KMS.
+    pub async fn kms(&self, operation: &str, input: &Value) -> Answer {
+        let target = format!("TrentService.{operation}");
+        let headers = vec![
+            ("x-amz-target", target.as_str()),
+            ("content-type", "application/x-amz-json-1.1"),
+        ];
+        self.send(Outgoing {
+            service: "kms",
+            method: "POST",
+            path: "/",
+            headers,
+            body: input.to_string().as_bytes(),
+            payload: None,
+        })
+        .await
+    }
+
     /// An operation of IAM, STS or Cairn's own administration.
     pub async fn query(&self, service: &str, form: &str) -> Answer {
         let version = match service {

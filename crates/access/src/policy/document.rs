@@ -40,6 +40,8 @@ pub enum PolicyKind {
     Resource,
     /// On a role: principals are required, resources forbidden.
     Trust,
+    /// On a KMS key: as on any resource, and without it nobody may use the key, not even its account.
+    Key,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +128,12 @@ impl PolicyDocument {
     /// The document's `Id`.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
+    }
+
+    /// Whether the policy by itself lets the request through, be it by leaving the decision to the principal's
+    /// account. A key's policy must not lock out who sets it.
+    pub fn lets_in(&self, request: &RequestContext<'_>) -> bool {
+        self.allows(request).is_some() && !self.denies(request)
     }
 
     /// Whether a Deny statement applies.

@@ -6,6 +6,10 @@ use super::principal_clause::Grant;
 use super::{ContextKeys, PolicyDocument, PolicyKind};
 use crate::Principal;
 
+/// What KMS says of keys of other accounts, whether they are there or not.
+pub const FOREIGN_KEY: &str = "because the resource does not exist in this Region, no resource-based policies allow \
+                               access, or a resource-based policy explicitly denies access";
+
 /// What is asked: may this principal do this to that?
 #[derive(Clone, Copy, Debug)]
 pub struct RequestContext<'a> {
@@ -28,7 +32,7 @@ pub struct PolicySets<'a> {
     pub boundary: Option<&'a PolicyDocument>,
     /// The session policies, if the session was opened with any: an empty list allows nothing.
     pub session: Option<&'a [&'a PolicyDocument]>,
-    /// The policy of the resource; for `sts:AssumeRole` the role's trust policy.
+    /// The policy of the resource; for `sts:AssumeRole` the role's trust policy, for a KMS key its key policy.
     pub resource: Option<&'a PolicyDocument>,
     /// Whether principal and resource belong to one account.
     pub same_account: bool,
@@ -47,6 +51,8 @@ pub enum PolicyLayer {
     Resource,
     /// The role's trust policy.
     Trust,
+    /// The KMS key's policy.
+    Key,
 }
 
 /// The outcome, with the set of policies that decided.
@@ -78,7 +84,7 @@ pub fn evaluate(request: &RequestContext<'_>, sets: &PolicySets<'_>) -> Decision
         (Principal::Service { .. }, None) => Some(resource_layer(sets)),
         (_, Some(Grant::Direct)) if sets.same_account => None,
         (_, Some(Grant::Role)) if sets.same_account => missing_limit(request, sets),
-        (_, None) if !sets.same_account || is_trust(sets) => {
+        (_, None) if !sets.same_account || must_be_granted(sets) => {
             missing_identity(request, sets).or(Some(resource_layer(sets)))
         }
         _ => missing_identity(request, sets),
@@ -101,6 +107,12 @@ impl Decision {
         let action = request.action;
         let reason = match self {
             Self::Allow => return None,
+            Self::ImplicitDeny {
+                missing: PolicyLayer::Key,
+            }
+            | Self::ExplicitDeny {
+                layer: PolicyLayer::Key,
+            } if is_foreign(request) => FOREIGN_KEY.to_owned(),
             Self::ImplicitDeny { missing } => {
                 format!("because no {} allows the {action} action", missing.name())
             }
@@ -129,7 +141,7 @@ impl PolicyLayer {
             Self::Identity => "identity-based policy",
             Self::Boundary => "permissions boundary",
             Self::Session => "session policy",
-            Self::Resource => "resource-based policy",
+            Self::Resource | Self::Key => "resource-based policy",
             Self::Trust => "role trust policy",
         }
     }
@@ -137,7 +149,7 @@ impl PolicyLayer {
     fn article(self) -> &'static str {
         match self {
             Self::Identity => "an",
-            Self::Boundary | Self::Session | Self::Resource => "a",
+            Self::Boundary | Self::Session | Self::Resource | Self::Key => "a",
             Self::Trust => "the",
         }
     }
@@ -192,15 +204,25 @@ fn missing_limit(request: &RequestContext<'_>, sets: &PolicySets<'_>) -> Option<
     outside_session.then_some(PolicyLayer::Session)
 }
 
-fn is_trust(sets: &PolicySets<'_>) -> bool {
-    sets.resource
-        .is_some_and(|policy| policy.kind() == PolicyKind::Trust)
+/// Whether the policy of the resource must let the principal in, whatever the principal's own policies say: roles and
+/// keys belong to those whom their policies name.
+fn must_be_granted(sets: &PolicySets<'_>) -> bool {
+    matches!(resource_layer(sets), PolicyLayer::Trust | PolicyLayer::Key)
 }
 
 fn resource_layer(sets: &PolicySets<'_>) -> PolicyLayer {
-    if is_trust(sets) {
-        PolicyLayer::Trust
-    } else {
-        PolicyLayer::Resource
+    match sets.resource.map(PolicyDocument::kind) {
+        Some(PolicyKind::Trust) => PolicyLayer::Trust,
+        Some(PolicyKind::Key) => PolicyLayer::Key,
+        Some(PolicyKind::Resource | PolicyKind::Identity) | None => PolicyLayer::Resource,
     }
+}
+
+/// Whether principal and resource belong to different accounts.
+fn is_foreign(request: &RequestContext<'_>) -> bool {
+    let owner = request.resource.split(':').nth(4);
+    request
+        .principal
+        .account()
+        .is_some_and(|account| owner != Some(account.as_str()))
 }

@@ -198,7 +198,9 @@ fn parse_principals(
         (PolicyKind::Identity, ..) => Err(PolicyError::PrincipalInIdentityPolicy),
         (_, None, None) => Err(PolicyError::MissingElement { name: "Principal" }),
         (_, Some(principal), None) => PrincipalClause::parse(principal, false).map(Some),
-        (PolicyKind::Resource, None, Some(principal)) if effect == Effect::Deny => {
+        (PolicyKind::Resource | PolicyKind::Key, None, Some(principal))
+            if effect == Effect::Deny =>
+        {
             PrincipalClause::parse(principal, true).map(Some)
         }
         // IAM knows NotPrincipal only to deny, and not in trust policies.

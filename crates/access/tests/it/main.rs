@@ -8,6 +8,8 @@ mod chunked_client;
 mod client;
 /// What fuzzing starts from or has found, replayed.
 mod corpus;
+/// Policies of KMS keys.
+mod key_policies;
 /// The managed policies that exist under AWS's ARNs.
 mod managed_policies;
 /// Condition operators, one row per operator and situation.

@@ -97,6 +97,11 @@ impl Question {
         self
     }
 
+    pub(crate) fn key_policy(mut self, statements: &str) -> Self {
+        self.resource_policy = Some(document(statements, PolicyKind::Key));
+        self
+    }
+
     pub(crate) fn across_accounts(mut self) -> Self {
         self.same_account = false;
         self

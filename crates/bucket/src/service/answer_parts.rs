@@ -55,11 +55,6 @@ pub(super) fn entries_max(asked: Option<i32>) -> S3Result<usize> {
     }
 }
 
-/// Every body is encrypted with keys of the endpoint.
-pub(super) fn encryption() -> dto::ServerSideEncryption {
-    dto::ServerSideEncryption::from_static(dto::ServerSideEncryption::AES256)
-}
-
 /// A version's ID as answers tell it: not at all in a bucket that never had versions.
 pub(super) fn told_version(versioning: Versioning, version: &Version) -> Option<String> {
     let is_silent = versioning == Versioning::Unversioned && version.version == NULL_VERSION;

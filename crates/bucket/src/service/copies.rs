@@ -5,23 +5,30 @@ use futures::TryStreamExt as _;
 use s3s::dto::{self, CopySource};
 use s3s::{S3Request, S3Response, S3Result, StdError, s3_error};
 
-use super::answer_parts::{
-    encryption, entity_tag, http_time, timestamp, told_version, wire_checksum,
-};
+use super::answer_parts::{entity_tag, http_time, timestamp, told_version, wire_checksum};
 use super::conditions::{ReadConditions, Selection};
+use super::encryption::{ToldEncryption, is_asked_for, refuse_own_encryption};
 use super::objects::Wanted;
-use super::requested::{check_acl, check_encryption, header_keys, properties, version_key};
+use super::requested::{check_acl, header_keys, properties, version_key};
 use super::{Admitted, Asked, StoredBuckets, expect_owner, failed, tags, uploads};
 use crate::answers::{no_such_bucket, precondition_failed};
 use crate::checksums::{Algorithm, Expected};
 use crate::error::BucketsError;
-use crate::store::{BodyRules, NewBody, NewObject, Version};
+use crate::store::{BodyRules, NewBody, NewObject, ObjectSeal, Version};
 
 /// The version that a copy is made of.
 struct Source {
     admitted: Admitted,
     bucket: String,
     version: Version,
+}
+
+/// What is copied, and the seals of both ends.
+struct Copy<'a> {
+    source: &'a Source,
+    range: std::ops::Range<u64>,
+    opening: ObjectSeal,
+    seal: ObjectSeal,
 }
 
 pub(super) async fn object(
@@ -47,10 +54,23 @@ pub(super) async fn object(
         .check(&source.version)
         .map_err(|_| precondition_failed())?;
     check_acl(&request.headers)?;
-    check_encryption(&request.headers)?;
-    let object = new_object(service, &request, &admitted, &source).await?;
-    let whole = 0..source.version.bytes;
-    let body = service.copied(&request, &admitted, &source, whole).await?;
+    let mut object = new_object(service, &request, &admitted, &source).await?;
+    let opening = service.opened(&source).await?;
+    let encryption = service
+        .new_encryption(&request.headers, &admitted, &object.key)
+        .await?;
+    let (told, told_context) = (
+        ToldEncryption::of(encryption.kms.as_ref()),
+        encryption.told_context(),
+    );
+    object.properties.encryption = encryption.kms;
+    let copy = Copy {
+        source: &source,
+        range: 0..source.version.bytes,
+        opening,
+        seal: encryption.seal,
+    };
+    let body = service.copied(&request, &admitted, copy).await?;
     let checksum = wire_checksum(Some(&body.sums.checksum));
     let stored = service.buckets.commit_object(object, body).await;
     let stored = stored.map_err(|error| failed(&admitted.visit, &error))?;
@@ -68,7 +88,9 @@ pub(super) async fn object(
     let output = dto::CopyObjectOutput {
         copy_object_result: Some(result),
         copy_source_version_id: told_version(versioning, &source.version),
-        server_side_encryption: Some(encryption()),
+        server_side_encryption: told.algorithm,
+        ssekms_encryption_context: told_context,
+        ssekms_key_id: told.key_id,
         version_id: stored.version,
         ..Default::default()
     };
@@ -86,12 +108,13 @@ pub(super) async fn part(
         .admit(&request, asked.with(header_keys(&request.headers)))
         .await?;
     uploads::check_number(input.part_number)?;
+    refuse_own_encryption(&request.headers)?;
     let fail = |error: &BucketsError| failed(&admitted.visit, error);
     let upload = service
         .buckets
         .upload(place.0, place.1, &input.upload_id)
         .await;
-    upload.map_err(|error| fail(&error))?;
+    let upload = upload.map_err(|error| fail(&error))?;
     let source = service
         .source(&request, &admitted, &input.copy_source)
         .await?;
@@ -105,7 +128,15 @@ pub(super) async fn part(
         .check(&source.version)
         .map_err(|_| precondition_failed())?;
     let range = copied_range(input.copy_source_range.as_deref(), source.version.bytes)?;
-    let body = service.copied(&request, &admitted, &source, range).await?;
+    let kms = upload.properties.encryption.as_ref();
+    let told = ToldEncryption::of(kms);
+    let copy = Copy {
+        source: &source,
+        range,
+        opening: service.opened(&source).await?,
+        seal: service.seal_of(&admitted, kms).await?,
+    };
+    let body = service.copied(&request, &admitted, copy).await?;
     let (etag, checksum) = (body.etag(), wire_checksum(Some(&body.sums.checksum)));
     let upload = (place.0, place.1, input.upload_id.as_str());
     let stored = service
@@ -125,7 +156,8 @@ pub(super) async fn part(
             last_modified: Some(http_time(modified_ms)),
         }),
         copy_source_version_id: told_version(versioning, &source.version),
-        server_side_encryption: Some(encryption()),
+        server_side_encryption: told.algorithm,
+        ssekms_key_id: told.key_id,
         ..Default::default()
     };
     Ok(S3Response::new(output))
@@ -151,7 +183,7 @@ async fn new_object(
     let is_itself = source.bucket == input.bucket
         && source.version.key == input.key
         && source.version.is_latest;
-    if is_itself && !new_properties && !new_tags {
+    if is_itself && !new_properties && !new_tags && !is_asked_for(&request.headers) {
         return Err(s3_error!(
             InvalidRequest,
             "This copy request is illegal because it is trying to copy an object to itself without \
@@ -165,6 +197,7 @@ async fn new_object(
     } else {
         let mut properties = source.version.properties.clone();
         properties.parts = None;
+        properties.encryption = None;
         properties
     };
     let tags = if new_tags {
@@ -250,14 +283,25 @@ impl StoredBuckets {
         })
     }
 
+    /// What opens the source, in the name of whoever copies it.
+    async fn opened(&self, source: &Source) -> S3Result<ObjectSeal> {
+        let kms = source.version.properties.encryption.as_ref();
+        self.seal_of(&source.admitted, kms).await
+    }
+
     /// Bytes of the source as a new body in the bucket of the request.
     async fn copied<T>(
         &self,
         request: &S3Request<T>,
         admitted: &Admitted,
-        source: &Source,
-        range: std::ops::Range<u64>,
+        copy: Copy<'_>,
     ) -> S3Result<NewBody> {
+        let Copy {
+            source,
+            range,
+            opening,
+            seal,
+        } = copy;
         if range.end - range.start > self.buckets.config.body_bytes_max {
             return Err(s3_error!(
                 InvalidRequest,
@@ -273,10 +317,11 @@ impl StoredBuckets {
         let rules = BodyRules {
             expected: Expected::of_algorithm(algorithm),
             report: None,
+            seal,
         };
         let reading = self
             .buckets
-            .read_version(&source.bucket, &source.version, range)
+            .read_version(&source.bucket, &source.version, range, opening)
             .await
             .map_err(fail)?;
         let bucket = &admitted.bucket.facts.name;

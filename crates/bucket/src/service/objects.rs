@@ -7,12 +7,11 @@ use s3s::dto;
 use s3s::{Body, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::answer_parts::{
-    encryption, entity_tag, http_time, marker_headers, told_version, wire_bytes, wire_checksum,
+    entity_tag, http_time, marker_headers, told_version, wire_bytes, wire_checksum,
 };
 use super::conditions::{ReadConditions, Selection};
-use super::requested::{
-    check_acl, check_encryption, header_keys, properties, version_key, write_conditions,
-};
+use super::encryption::ToldEncryption;
+use super::requested::{check_acl, header_keys, properties, version_key, write_conditions};
 use super::{Admitted, Asked, StoredBuckets, failed, tags};
 use crate::checksums::Expected;
 use crate::error::BucketsError;
@@ -35,22 +34,30 @@ pub(super) async fn put(
             .await?;
     }
     check_acl(&request.headers)?;
-    check_encryption(&request.headers)?;
     let fail = |error: &BucketsError| failed(&admitted.visit, error);
     let report = &admitted.visit.report;
     let expected = Expected::of(&request.headers, report).map_err(|error| fail(&error))?;
     let body = request.input.body.take();
     let input = request.input;
-    let object = NewObject {
+    let mut object = NewObject {
         properties: properties(&request.headers, input.content_type, input.metadata)?,
         tags,
         conditions: write_conditions(input.if_match, input.if_none_match.as_ref())?,
         bucket: input.bucket,
         key: input.key,
     };
+    let encryption = service
+        .new_encryption(&request.headers, &admitted, &object.key)
+        .await?;
+    let (told, told_context) = (
+        ToldEncryption::of(encryption.kms.as_ref()),
+        encryption.told_context(),
+    );
+    object.properties.encryption = encryption.kms;
     let rules = BodyRules {
         expected,
         report: Some(std::sync::Arc::clone(report)),
+        seal: encryption.seal,
     };
     let body = body.unwrap_or_else(|| Body::empty().into());
     let stored = service
@@ -70,7 +77,9 @@ pub(super) async fn put(
         checksum_sha256: checksum.checksum_sha256,
         checksum_type: checksum.checksum_type,
         e_tag: Some(entity_tag(&stored.etag)),
-        server_side_encryption: Some(encryption()),
+        server_side_encryption: told.algorithm,
+        ssekms_encryption_context: told_context,
+        ssekms_key_id: told.key_id,
         version_id: stored.version,
         size: None,
         ..Default::default()
@@ -104,9 +113,12 @@ pub(super) async fn get(
         .selected(&admitted, &version, (input.part_number, input.range))
         .await?;
     let length = selection.range.end - selection.range.start;
+    let kms = version.properties.encryption.as_ref();
+    let seal = service.seal_of(&admitted, kms).await?;
+    let told = ToldEncryption::of(kms);
     let reading = service
         .buckets
-        .read_version(&input.bucket, &version, selection.range)
+        .read_version(&input.bucket, &version, selection.range, seal)
         .await;
     let reading = reading.map_err(|error| failed(&admitted.visit, &error))?;
     let frames = StreamBody::new(reading.map_ok(Frame::data).boxed());
@@ -138,7 +150,8 @@ pub(super) async fn get(
             .part_number
             .and(properties.parts)
             .and_then(|n| n.try_into().ok()),
-        server_side_encryption: Some(encryption()),
+        server_side_encryption: told.algorithm,
+        ssekms_key_id: told.key_id,
         tag_count: tag_count(&version),
         version_id: told_version(admitted.bucket.versioning, &version),
         ..Default::default()
@@ -168,6 +181,12 @@ pub(super) async fn head(
         .selected(&admitted, &version, (input.part_number, input.range))
         .await?;
     let is_partial = selection.told.is_some();
+    let kms = version.properties.encryption.as_ref();
+    if input.checksum_mode.is_some() {
+        // The checksum tells of what is in the object, so it is for those who may read it.
+        service.seal_of(&admitted, kms).await?;
+    }
+    let told = ToldEncryption::of(kms);
     let checksum = version.properties.checksum.as_ref();
     let checksum = wire_checksum(checksum.filter(|_| !is_partial && input.checksum_mode.is_some()));
     let properties = &version.properties;
@@ -194,7 +213,8 @@ pub(super) async fn head(
             .part_number
             .and(properties.parts)
             .and_then(|n| n.try_into().ok()),
-        server_side_encryption: Some(encryption()),
+        server_side_encryption: told.algorithm,
+        ssekms_key_id: told.key_id,
         version_id: told_version(admitted.bucket.versioning, &version),
         ..Default::default()
     };

@@ -1,4 +1,4 @@
-//! What requests ask of objects in their headers: properties, encryption, conditions of writing.
+//! What requests ask of objects in their headers: properties, access, conditions of writing.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,6 @@ use s3s::dto;
 use s3s::{S3Result, s3_error};
 
 use super::Keys;
-use crate::answers::with_code;
 use crate::store::{Conditions, Properties};
 use crate::unsupported::acl_not_supported;
 
@@ -84,39 +83,8 @@ pub(super) fn properties(
         metadata: metadata.into_iter().collect(),
         checksum: None,
         parts: None,
+        encryption: None,
     })
-}
-
-/// Objects are encrypted with keys of the endpoint; other wishes are refused.
-pub(super) fn check_encryption(headers: &HeaderMap) -> S3Result<()> {
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .map(|value| value.to_str().unwrap_or_default())
-    };
-    let key_id = text("x-amz-server-side-encryption-aws-kms-key-id");
-    match text("x-amz-server-side-encryption") {
-        None | Some("AES256") if key_id.is_some() => Err(s3_error!(
-            InvalidArgument,
-            "Server Side Encryption with AWS KMS managed key requires HTTP header \
-             x-amz-server-side-encryption : aws:kms"
-        )),
-        None | Some("AES256") => Ok(()),
-        Some("aws:kms" | "aws:kms:dsse") => Err(no_such_kms_key(key_id)),
-        Some(_) => Err(s3_error!(
-            InvalidArgument,
-            "The encryption method specified is not supported"
-        )),
-    }
-}
-
-/// No key service is set up, so there is no such key.
-pub(super) fn no_such_kms_key(key_id: Option<&str>) -> s3s::S3Error {
-    let key_id = key_id.unwrap_or("alias/aws/s3");
-    with_code(
-        "KMS.NotFoundException",
-        format!("Key '{key_id}' does not exist"),
-    )
 }
 
 /// Only lists that grant nothing beyond the owner's control are accepted.

@@ -6,11 +6,12 @@ use s3s::dto;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::answer_parts::{canonical_id, owner};
+use super::encryption::{no_bucket_key, no_dual_layer, no_managed_key, unknown_algorithm};
 use super::objects::Wanted;
-use super::requested::{check_acl, header_keys, no_such_kms_key};
-use super::{Asked, StoredBuckets, failed};
-use crate::answers::with_code;
-use crate::store::Versioning;
+use super::requested::{check_acl, header_keys};
+use super::{Admitted, Asked, StoredBuckets, failed};
+use crate::answers::{denied, with_code};
+use crate::store::{DefaultEncryption, Versioning};
 use crate::unsupported::acl_not_supported;
 
 pub(super) async fn put_versioning(
@@ -181,25 +182,49 @@ pub(super) async fn put_encryption(
     let action = "s3:PutEncryptionConfiguration";
     let bucket = &request.input.bucket;
     let asked = Asked::of_bucket("PutBucketEncryption", action, bucket);
-    service.admit(&request, asked).await?;
+    let admitted = service.admit(&request, asked).await?;
     let rules = &request.input.server_side_encryption_configuration.rules;
     let default = match rules.as_slice() {
+        [rule] if rule.bucket_key_enabled == Some(true) => return Err(no_bucket_key()),
         [rule] => rule.apply_server_side_encryption_by_default.as_ref(),
         _ => None,
     };
     let default = default
         .ok_or_else(|| s3_error!(MalformedXML, "One rule with a default encryption is needed"))?;
-    match default.sse_algorithm.as_str() {
-        // What every object has anyway; so there is nothing to remember.
-        "AES256" if default.kms_master_key_id.is_none() => {
-            Ok(S3Response::new(dto::PutBucketEncryptionOutput::default()))
+    let key_id = default.kms_master_key_id.as_deref();
+    let encryption = match (default.sse_algorithm.as_str(), key_id) {
+        // What every object has anyway.
+        ("AES256", None) => None,
+        ("AES256", Some(_)) => {
+            return Err(s3_error!(
+                InvalidArgument,
+                "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms"
+            ));
         }
-        "aws:kms" | "aws:kms:dsse" => Err(no_such_kms_key(default.kms_master_key_id.as_deref())),
-        _ => Err(s3_error!(
-            InvalidArgument,
-            "The encryption method specified is not supported"
-        )),
-    }
+        ("aws:kms", None) => return Err(no_managed_key()),
+        ("aws:kms", Some(key_id)) => {
+            let (caller, facts) = (&admitted.visit.caller, &admitted.bucket.facts);
+            let checked = service.gatekeeper.check_key_name(caller, key_id, facts);
+            checked.map_err(|reason| denied(&reason))?;
+            Some(DefaultEncryption::Kms(key_id.to_owned()))
+        }
+        ("aws:kms:dsse", _) => return Err(no_dual_layer()),
+        _ => return Err(unknown_algorithm()),
+    };
+    set_default_encryption(service, &admitted, encryption).await?;
+    Ok(S3Response::new(dto::PutBucketEncryptionOutput::default()))
+}
+
+async fn set_default_encryption(
+    service: &StoredBuckets,
+    admitted: &Admitted,
+    encryption: Option<DefaultEncryption>,
+) -> S3Result<()> {
+    let name = &admitted.bucket.facts.name;
+    let set = service
+        .buckets
+        .change_settings(name, |settings| settings.encryption = encryption);
+    set.await.map_err(|error| failed(&admitted.visit, &error))
 }
 
 pub(super) async fn get_encryption(
@@ -209,12 +234,15 @@ pub(super) async fn get_encryption(
     let action = "s3:GetEncryptionConfiguration";
     let bucket = &request.input.bucket;
     let asked = Asked::of_bucket("GetBucketEncryption", action, bucket);
-    service.admit(&request, asked).await?;
-    let aes = dto::ServerSideEncryption::from_static(dto::ServerSideEncryption::AES256);
+    let admitted = service.admit(&request, asked).await?;
+    let (algorithm, key_id) = match admitted.bucket.settings.encryption {
+        None => (dto::ServerSideEncryption::AES256, None),
+        Some(DefaultEncryption::Kms(key_id)) => (dto::ServerSideEncryption::AWS_KMS, Some(key_id)),
+    };
     let rule = dto::ServerSideEncryptionRule {
         apply_server_side_encryption_by_default: Some(dto::ServerSideEncryptionByDefault {
-            kms_master_key_id: None,
-            sse_algorithm: aes,
+            kms_master_key_id: key_id,
+            sse_algorithm: dto::ServerSideEncryption::from_static(algorithm),
         }),
         bucket_key_enabled: Some(false),
     };
@@ -224,7 +252,7 @@ pub(super) async fn get_encryption(
     }))
 }
 
-/// Back to the default, which is the only encryption that can be set.
+/// Back to what every bucket begins with.
 pub(super) async fn delete_encryption(
     service: &StoredBuckets,
     request: S3Request<dto::DeleteBucketEncryptionInput>,
@@ -232,7 +260,8 @@ pub(super) async fn delete_encryption(
     let action = "s3:PutEncryptionConfiguration";
     let bucket = &request.input.bucket;
     let asked = Asked::of_bucket("DeleteBucketEncryption", action, bucket);
-    service.admit(&request, asked).await?;
+    let admitted = service.admit(&request, asked).await?;
+    set_default_encryption(service, &admitted, None).await?;
     let output = dto::DeleteBucketEncryptionOutput::default();
     Ok(S3Response::with_status(output, StatusCode::NO_CONTENT))
 }

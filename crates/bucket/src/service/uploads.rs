@@ -5,10 +5,11 @@ use s3s::dto;
 use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 
 use super::answer_parts::{
-    canonical_id, encoded, encryption, entity_tag, entries_max, known_encoding, owner, timestamp,
-    wire_bytes, wire_checksum, wire_count, wire_kind,
+    canonical_id, encoded, entity_tag, entries_max, known_encoding, owner, timestamp, wire_bytes,
+    wire_checksum, wire_count, wire_kind,
 };
-use super::requested::{check_acl, check_encryption, header_keys, properties, write_conditions};
+use super::encryption::{ToldEncryption, refuse_own_encryption};
+use super::requested::{check_acl, header_keys, properties, write_conditions};
 use super::{Admitted, Asked, StoredBuckets, failed, tags};
 use crate::checksums::{Algorithm, ChecksumKind, Expected};
 use crate::error::BucketsError;
@@ -36,11 +37,19 @@ pub(super) async fn create(
             .await?;
     }
     check_acl(&request.headers)?;
-    check_encryption(&request.headers)?;
     let checksum = wanted_checksum(&request.headers)?;
     let input = request.input;
+    let mut properties = properties(&request.headers, input.content_type, input.metadata)?;
+    let encryption = service
+        .new_encryption(&request.headers, &admitted, &input.key)
+        .await?;
+    let (told, told_context) = (
+        ToldEncryption::of(encryption.kms.as_ref()),
+        encryption.told_context(),
+    );
+    properties.encryption = encryption.kms;
     let upload = NewUpload {
-        properties: properties(&request.headers, input.content_type, input.metadata)?,
+        properties,
         bucket: input.bucket,
         key: input.key,
         tags,
@@ -54,7 +63,9 @@ pub(super) async fn create(
         checksum_algorithm: checksum
             .map(|wanted| dto::ChecksumAlgorithm::from_static(wanted.algorithm.name())),
         checksum_type: checksum.map(|wanted| wire_kind(wanted.kind)),
-        server_side_encryption: Some(encryption()),
+        server_side_encryption: told.algorithm,
+        ssekms_encryption_context: told_context,
+        ssekms_key_id: told.key_id,
         upload_id: Some(id),
         ..Default::default()
     };
@@ -71,6 +82,7 @@ pub(super) async fn part(
         .admit(&request, asked.with(header_keys(&request.headers)))
         .await?;
     check_number(request.input.part_number)?;
+    refuse_own_encryption(&request.headers)?;
     let fail = |error: &BucketsError| failed(&admitted.visit, error);
     let body = request.input.body.take();
     let input = &request.input;
@@ -82,9 +94,12 @@ pub(super) async fn part(
     let report = &admitted.visit.report;
     let mut expected = Expected::of(&request.headers, report).map_err(|error| fail(&error))?;
     expected.default_to(upload.checksum.map(|wanted| wanted.algorithm));
+    let kms = upload.properties.encryption.as_ref();
+    let told = ToldEncryption::of(kms);
     let rules = BodyRules {
         expected,
         report: Some(std::sync::Arc::clone(report)),
+        seal: service.seal_of(&admitted, kms).await?,
     };
     let body = body.unwrap_or_else(|| Body::empty().into());
     let body = service.buckets.store_body(&input.bucket, body, rules).await;
@@ -107,7 +122,8 @@ pub(super) async fn part(
         checksum_sha1: checksum.checksum_sha1,
         checksum_sha256: checksum.checksum_sha256,
         e_tag: Some(entity_tag(&etag)),
-        server_side_encryption: Some(encryption()),
+        server_side_encryption: told.algorithm,
+        ssekms_key_id: told.key_id,
         ..Default::default()
     };
     Ok(S3Response::new(output))
@@ -260,6 +276,7 @@ pub(super) async fn complete(
     let completed = service.buckets.complete_upload(completion).await;
     let completed = completed.map_err(|error| failed(&admitted.visit, &error))?;
     let checksum = wire_checksum(completed.checksum.as_ref());
+    let told = ToldEncryption::of(completed.encryption.as_ref());
     let output = dto::CompleteMultipartUploadOutput {
         location: Some(format!("/{}/{}", input.bucket, encoded_path(&input.key))),
         bucket: Some(input.bucket),
@@ -271,7 +288,8 @@ pub(super) async fn complete(
         checksum_sha256: checksum.checksum_sha256,
         checksum_type: checksum.checksum_type,
         e_tag: Some(entity_tag(&completed.stored.etag)),
-        server_side_encryption: Some(encryption()),
+        server_side_encryption: told.algorithm,
+        ssekms_key_id: told.key_id,
         version_id: completed.stored.version,
         ..Default::default()
     };

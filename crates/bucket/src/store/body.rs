@@ -1,12 +1,13 @@
 //! The file of one body (docs/formats/object-body.md).
 //!
 //! ```text
-//! header (1,024 bytes): magic "CAIRNOBJ" · version u16 · length of the wrapped key u16 ·
-//!                       chunk size u32 · plain length u64 · wrapped key · zeros ·
+//! header (1,024 bytes): magic "CAIRNOBJ" · version u16 · length of the sealed key u16 ·
+//!                       chunk size u32 · plain length u64 · sealed key · zeros ·
 //!                       CRC-32C of everything before it u32         (numbers little-endian)
 //! chunks: AES-256-GCM of up to 65,536 bytes each, tag (16) behind; the last may be shorter or empty
 //! nonce:  zeros (7) · number of the chunk u32 big-endian · 1 for the last chunk, else 0
 //! ```
+//! Version 1 has a key that the master key sealed, version 2 one that the key of its object sealed.
 //! The header is written last, so a file without one was never finished. Each key encrypts one body, so
 //! counting nonces never repeat; the mark of the last chunk betrays a file that was cut at a chunk.
 
@@ -19,7 +20,7 @@ use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, File, OpenOptions, OpenOptionsExt as _};
 
-use super::data_keys::{DataKey, PlainKey};
+use super::data_keys::{DataKey, PlainKey, SealedBy};
 use crate::error::BucketsError;
 
 /// Plain bytes of a chunk.
@@ -27,7 +28,10 @@ pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
 const CHUNK: u64 = 64 * 1024;
 const TAG: u64 = 16;
 const MAGIC: &[u8; 8] = b"CAIRNOBJ";
-const VERSION: u16 = 1;
+/// The key is sealed by the node's master key.
+const VERSION_MASTER_KEY: u16 = 1;
+/// The key is sealed by the key of the object.
+const VERSION_OBJECT_KEY: u16 = 2;
 const HEADER_BYTES: usize = 1024;
 const HEADER: u64 = 1024;
 /// Where the wrapped key begins.
@@ -132,6 +136,7 @@ pub(super) struct BodyWriter {
     file: File,
     key: LessSafeKey,
     wrapped: Vec<u8>,
+    sealed_by: SealedBy,
     pending: Vec<u8>,
     next_chunk: u32,
     plain_bytes: u64,
@@ -162,6 +167,7 @@ impl BodyWriter {
             file,
             key: aead_key(&key.plain),
             wrapped: key.wrapped.clone(),
+            sealed_by: key.sealed_by,
             pending: Vec::new(),
             next_chunk: 0,
             plain_bytes: 0,
@@ -214,7 +220,11 @@ impl BodyWriter {
         let chunk = u32::try_from(CHUNK_BYTES).expect("a constant that fits");
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend_from_slice(MAGIC);
-        header.extend_from_slice(&VERSION.to_le_bytes());
+        let version = match self.sealed_by {
+            SealedBy::MasterKey => VERSION_MASTER_KEY,
+            SealedBy::ObjectKey => VERSION_OBJECT_KEY,
+        };
+        header.extend_from_slice(&version.to_le_bytes());
         header.extend_from_slice(&key_length.to_le_bytes());
         header.extend_from_slice(&chunk.to_le_bytes());
         header.extend_from_slice(&self.plain_bytes.to_le_bytes());
@@ -242,6 +252,7 @@ pub(super) struct SealedBody {
     file: File,
     plain_bytes: u64,
     pub(super) wrapped: Vec<u8>,
+    pub(super) sealed_by: SealedBy,
 }
 
 impl SealedBody {
@@ -278,6 +289,7 @@ impl SealedBody {
             file,
             plain_bytes,
             wrapped: header.wrapped,
+            sealed_by: header.sealed_by,
         })
     }
 
@@ -297,6 +309,7 @@ impl SealedBody {
 pub(super) struct Header {
     plain_bytes: u64,
     wrapped: Vec<u8>,
+    sealed_by: SealedBy,
 }
 
 impl Header {
@@ -314,8 +327,13 @@ impl Header {
         let number = |at: usize| u16::from_le_bytes([start[at], start[at + 1]]);
         let (version, key_length) = (number(8), usize::from(number(10)));
         let chunk = u32::from_le_bytes([start[12], start[13], start[14], start[15]]);
-        if version != VERSION || usize::try_from(chunk) != Ok(CHUNK_BYTES) {
-            return Err("it is of a version that is not known");
+        let sealed_by = match version {
+            VERSION_MASTER_KEY => SealedBy::MasterKey,
+            VERSION_OBJECT_KEY => SealedBy::ObjectKey,
+            _ => return Err("it is of a version that is not known"),
+        };
+        if usize::try_from(chunk) != Ok(CHUNK_BYTES) {
+            return Err("its chunks are of a size that is not known");
         }
         let mut length = [0; 8];
         length.copy_from_slice(&start[16..KEY_START]);
@@ -323,6 +341,7 @@ impl Header {
         Ok(Self {
             plain_bytes: u64::from_le_bytes(length),
             wrapped: wrapped.ok_or("its key is too long")?.to_vec(),
+            sealed_by,
         })
     }
 }

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use aws_lc_rs::hmac;
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use s3s::StdError;
 
 use super::body::BodyWriter;
-use super::data_keys::{DataKey, KeyUse};
+use super::data_keys::{DataKey, ObjectSeal, SealedBy};
 use super::{Buckets, off_thread};
 use crate::checksums::{Expected, Summed, Sums};
 use crate::error::BucketsError;
@@ -18,6 +19,8 @@ use crate::payload::PayloadReport;
 /// Bytes that are gathered before they are worked on. Nothing holds a thread while a client is slow, and
 /// no request holds more than this and one frame.
 const BATCH_BYTES: usize = 256 * 1024;
+/// Bytes of an entity tag, as long as an MD5.
+const ETAG_BYTES: usize = 16;
 /// Random bytes of a file's name.
 const NAME_BYTES: usize = 16;
 
@@ -28,6 +31,8 @@ pub(crate) struct BodyRules {
     pub(crate) expected: Expected,
     /// Where the trailers are once the body has ended; None if it is no request's body.
     pub(crate) report: Option<Arc<PayloadReport>>,
+    /// What seals the body's key.
+    pub(crate) seal: ObjectSeal,
 }
 
 /// A durable body that nothing refers to yet. Callers must commit it, or `discard` it.
@@ -55,11 +60,7 @@ impl Buckets {
     ) -> Result<NewBody, BucketsError> {
         let name = self.new_name();
         let context = key_context(bucket, &name);
-        let wanted = KeyUse {
-            key_id: None,
-            context: &context,
-        };
-        let key = self.keys.generate(wanted).await?;
+        let key = self.keys.generate(&rules.seal, &context);
         let mut intake = Intake {
             buckets: self.bodies.clone(),
             name: name.clone(),
@@ -136,6 +137,13 @@ fn broken(error: StdError) -> BucketsError {
         .map_or(BucketsError::BodyBroken, |own| *own)
 }
 
+/// What stands for the MD5 of a body under SSE-KMS, whose entity tag must not tell what is in it.
+fn keyed_digest(key: &DataKey, md5: &[u8]) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key.plain.as_slice());
+    let tag = hmac::sign(&key, md5);
+    tag.as_ref()[..ETAG_BYTES].to_vec()
+}
+
 /// What the key of a body is bound to.
 pub(super) fn key_context(bucket: &str, file: &str) -> String {
     format!("s3-body:{bucket}/{file}")
@@ -179,8 +187,11 @@ impl Intake {
 
     /// Blocks.
     fn finish(self, expected: &Expected) -> Result<(u64, Summed), BucketsError> {
-        let sums = self.sums.finish();
+        let mut sums = self.sums.finish();
         expected.check(&sums)?;
+        if self.key.sealed_by == SealedBy::ObjectKey {
+            sums.md5 = keyed_digest(&self.key, &sums.md5);
+        }
         let writer = self.writer.expect("the last pieces were taken before");
         let bytes = writer
             .finish()

@@ -11,7 +11,7 @@ use futures::stream::{self, Stream, StreamExt as _};
 use sqlx::Row as _;
 
 use super::body::{BodyReader, SealedBody};
-use super::data_keys::KeyUse;
+use super::data_keys::ObjectSeal;
 use super::intake::key_context;
 use super::versions::{Version, count_of};
 use super::{Buckets, CHUNK_BYTES, off_thread};
@@ -28,18 +28,20 @@ pub(crate) struct BodyFile {
 }
 
 impl Buckets {
-    /// The bytes of a range of a version. The first of them are read before this returns.
+    /// The bytes of a range of a version, whose keys `seal` opens. The first of them are read before this returns.
     pub(crate) async fn read_version(
         self: &Arc<Self>,
         bucket: &str,
         version: &Version,
         range: Range<u64>,
+        seal: ObjectSeal,
     ) -> Result<impl Stream<Item = Result<Bytes, BucketsError>> + Send + 'static, BucketsError>
     {
         let files = self.files_of(version).await?;
         let mut reading = Reading {
             buckets: Arc::clone(self),
             bucket: bucket.to_owned(),
+            seal,
             files: files.into(),
             offset: range.start,
             left: range.end - range.start,
@@ -74,16 +76,18 @@ impl Buckets {
             .map_err(BucketsError::while_(during))
     }
 
-    async fn open_body(&self, bucket: &str, body: BodyFile) -> Result<BodyReader, BucketsError> {
+    async fn open_body(
+        &self,
+        bucket: &str,
+        body: BodyFile,
+        seal: &ObjectSeal,
+    ) -> Result<BodyReader, BucketsError> {
         let bodies = self.bodies.clone();
         let file = body.file.clone();
         let sealed = off_thread(move || SealedBody::open(&bodies, &file, body.bytes)).await?;
         let context = key_context(bucket, &body.file);
-        let used = KeyUse {
-            key_id: None,
-            context: &context,
-        };
-        let key = self.keys.unwrap(&sealed.wrapped, used).await?;
+        let wrapped = (sealed.wrapped.as_slice(), sealed.sealed_by);
+        let key = self.keys.open(seal, wrapped, &context)?;
         Ok(sealed.unseal(&key))
     }
 
@@ -99,6 +103,7 @@ impl Buckets {
 struct Reading {
     buckets: Arc<Buckets>,
     bucket: String,
+    seal: ObjectSeal,
     files: VecDeque<BodyFile>,
     /// In the first of the files.
     offset: u64,
@@ -136,9 +141,12 @@ impl Reading {
             file: "-".to_owned(),
             reason: "an object has fewer bytes than it had",
         })?;
-        let mut reader = match self.open.take() {
-            Some(reader) => reader,
-            None => self.buckets.open_body(&self.bucket, file.clone()).await?,
+        let mut reader = if let Some(reader) = self.open.take() {
+            reader
+        } else {
+            let buckets = &self.buckets;
+            let opening = buckets.open_body(&self.bucket, file.clone(), &self.seal);
+            opening.await?
         };
         let (mut offset, mut left) = (self.offset, self.left.min(file.bytes - self.offset));
         let (reader, pieces) = off_thread(move || {

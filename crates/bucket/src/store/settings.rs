@@ -39,6 +39,15 @@ pub(crate) struct Settings {
     pub(crate) public_access_block: Option<PublicAccessBlock>,
     pub(crate) tags: Option<Tags>,
     pub(crate) logging: Option<AccessLogging>,
+    /// How objects are encrypted of which no request says it; SSE-S3 if nobody set it.
+    pub(crate) encryption: Option<DefaultEncryption>,
+}
+
+/// Default encryption that is not SSE-S3.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum DefaultEncryption {
+    /// SSE-KMS with this key, as it was named.
+    Kms(String),
 }
 
 /// Where a bucket's access log goes.

@@ -8,6 +8,7 @@ use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 use serde::{Deserialize, Serialize};
 
 use super::Buckets;
+use super::data_keys::KmsEncryption;
 use super::index::commit;
 use super::intake::{NewBody, hex};
 use super::listing::successor;
@@ -104,6 +105,8 @@ pub(crate) struct Completion<'a> {
 pub(crate) struct Completed {
     pub(crate) stored: Stored,
     pub(crate) checksum: Option<StoredChecksum>,
+    /// SSE-KMS, if it has that.
+    pub(crate) encryption: Option<KmsEncryption>,
 }
 
 impl Upload {
@@ -340,7 +343,11 @@ impl Buckets {
             etag,
             modified_ms,
         };
-        Ok(Completed { stored, checksum })
+        Ok(Completed {
+            stored,
+            checksum,
+            encryption: object.properties.encryption,
+        })
     }
 }
 

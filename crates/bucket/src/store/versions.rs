@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
+use super::data_keys::KmsEncryption;
 use crate::checksums::StoredChecksum;
 use crate::error::BucketsError;
 
@@ -34,6 +35,8 @@ pub(crate) struct Properties {
     pub(crate) checksum: Option<StoredChecksum>,
     /// How many parts it was uploaded in; none if in one piece.
     pub(crate) parts: Option<u32>,
+    /// SSE-KMS; SSE-S3 if there is none.
+    pub(crate) encryption: Option<KmsEncryption>,
 }
 
 /// One version of an object, or a delete marker.

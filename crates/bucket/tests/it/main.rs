@@ -2,6 +2,7 @@
 //!
 //! - `reading`: objects, ranges, conditions, refusals.
 //! - `witness`: what the gatekeeper is told of every request.
+//! - `encryption`: objects under KMS keys, of which the test keeps a few.
 //! - `listing`: pages, prefixes, delimiters, compared with a plain model.
 //! - `crashes`: what a crash leaves, damage, restarts.
 //! - `logging`: access logs, their settings and deliveries.
@@ -11,6 +12,7 @@
 //! - `uploads`: uploads in parts.
 
 mod crashes;
+mod encryption;
 mod listing;
 mod logging;
 mod model;
@@ -26,18 +28,21 @@ use async_trait::async_trait;
 use cairn_access::sigv4::PayloadRule;
 use cairn_bucket::{
     Access, Admission, BODY_BYTES_MAX, BucketEndpoint, BucketFacts, Buckets, BucketsConfig, Caller,
-    Demand, Denied, Gatekeeper, LakeBucket, LogDelivery, Outcome, RequestHead, StoredObjects,
+    Demand, Denied, Gatekeeper, KeyUse, LakeBucket, LogDelivery, NewObjectKey, Outcome, PlainKey,
+    RequestHead, StoredObjects, WrappedObjectKey,
 };
 use cairn_model::AccountId;
 use cairn_platform::{Clock, Entropy, ManualClock, MasterKey, SystemEntropy};
 use http_body_util::BodyExt as _;
 
-/// Admits whoever sends `x-test-caller`, and lets `reader` do everything, others nothing. Takes no note
+/// Admits whoever sends `x-test-caller`, and lets `reader` do everything, `keyless` everything without KMS
+/// keys, others nothing. Takes no note
 /// of a caller named `unrecordable`, and panics when it is asked about `breaker`.
 #[derive(Debug, Default)]
 struct HeaderGatekeeper {
     witnessed: Mutex<Vec<(Option<Access>, Outcome)>>,
     demands: Mutex<Vec<String>>,
+    keys: encryption::Keys,
 }
 
 #[async_trait]
@@ -67,7 +72,7 @@ impl Gatekeeper for HeaderGatekeeper {
         let demanded = keys.fold(demanded, |all, key| all + &key);
         self.demands.lock().expect("unpoisoned").push(demanded);
         match caller.facts::<String>().map(String::as_str) {
-            Some("reader" | "unrecordable") => Ok(()),
+            Some("reader" | "keyless" | "unrecordable") => Ok(()),
             // Everything but listing.
             Some("getter") if demand.action != "s3:ListBucket" => Ok(()),
             Some("breaker") => panic!("what a defect would do"),
@@ -86,6 +91,34 @@ impl Gatekeeper for HeaderGatekeeper {
             code: "MalformedPolicy",
             message: "Policy has invalid resource".to_owned(),
         })
+    }
+
+    fn check_key_name(
+        &self,
+        _caller: &Caller,
+        key_id: &str,
+        _bucket: &BucketFacts,
+    ) -> Result<(), Denied> {
+        encryption::check_key_name(key_id)
+    }
+
+    async fn new_object_key(
+        &self,
+        caller: &Caller,
+        key_id: &str,
+        used: KeyUse<'_>,
+    ) -> Result<NewObjectKey, Denied> {
+        self.keys.generate(caller, key_id, used)
+    }
+
+    async fn open_object_key(
+        &self,
+        caller: &Caller,
+        wrapped: WrappedObjectKey<'_>,
+        used: KeyUse<'_>,
+    ) -> Result<PlainKey, Denied> {
+        assert_eq!(wrapped.key_arn, encryption::ARN);
+        self.keys.open(caller, wrapped.bytes, used)
     }
 
     fn lets_logs_in(&self, delivery: &LogDelivery<'_>) -> bool {

@@ -11,7 +11,7 @@ use crate::transaction::{ReadTransaction, WriteTransaction};
 /// Reads trails.
 #[derive(Debug)]
 pub struct TrailView<'t> {
-    pub(super) connection: &'t mut SqliteConnection,
+    pub(crate) connection: &'t mut SqliteConnection,
 }
 
 /// A transaction in which trails can be read.

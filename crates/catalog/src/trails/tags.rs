@@ -83,7 +83,7 @@ impl WriteTransaction {
         Ok(())
     }
 
-    pub(super) async fn delete_all_resource_tags(
+    pub(crate) async fn delete_all_resource_tags(
         &mut self,
         account: AccountId,
         arn: &str,

@@ -24,6 +24,8 @@ impl S3Failure {
     pub const CONNECTION: &str = "ConnectionFailed";
     /// An answer that is none of S3's.
     pub const INVALID_ANSWER: &str = "InvalidResponse";
+    /// The object was put, but not encrypted as it should be.
+    pub const NOT_ENCRYPTED: &str = "NotEncrypted";
     /// The request could not be made: what was to be sent is not as described.
     pub const INVALID_REQUEST: &str = "InvalidRequest";
 

@@ -1,6 +1,6 @@
 //! The S3 client: what it asks of an endpoint, and what it makes of every answer.
 
-mod fake_endpoint;
+pub(crate) mod fake_endpoint;
 mod memory;
 mod seaweed;
 
@@ -31,7 +31,7 @@ fn config(url: &str) -> S3EndpointConfig {
     }
 }
 
-fn credentials() -> S3Credentials {
+pub(crate) fn credentials() -> S3Credentials {
     S3Credentials {
         access_key_id: "AKIATEST".to_owned(),
         secret: "very-secret".to_owned().into(),
@@ -139,6 +139,29 @@ async fn encryption_is_asked_for_as_the_trail_says() {
     let context = aws_smithy_types::base64::encode("{\"aws:cloudtrail:arn\":\"t\"}");
     let sent = asked.header("x-amz-server-side-encryption-context");
     assert_eq!(sent, Some(context.as_str()));
+}
+
+// Proves: SEC-307
+#[tokio::test]
+async fn an_endpoint_that_does_not_use_the_key_has_failed() {
+    let kms = NewObject {
+        encryption: Some(ObjectEncryption::Kms {
+            key_id: "alias/k".to_owned(),
+            context: Vec::new(),
+        }),
+        ..object()
+    };
+    let with = |algorithm: &str| {
+        let header = format!("x-amz-server-side-encryption: {algorithm}");
+        Answer::new("200 OK", &[&header], "")
+    };
+    let (outcome, _) = put(with("aws:kms"), &kms).await;
+    assert_eq!(outcome, Ok(PutOutcome::Created));
+    for answer in [stored(), with("AES256")] {
+        let (outcome, _) = put(answer, &kms).await;
+        let failure = outcome.expect_err("it is stored, but not sealed");
+        assert_eq!(failure.code, S3Failure::NOT_ENCRYPTED);
+    }
 }
 
 // Proves: R14

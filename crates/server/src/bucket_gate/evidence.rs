@@ -150,7 +150,7 @@ impl BucketGate {
         data.insert("bytesTransferredIn".into(), outcome.received_bytes.into());
         let stores = STORING.contains(&visit.access.operation.name);
         if stores && outcome.error.is_none() && !self.is_lake(visit.access) {
-            data.insert("SSEApplied".into(), encryption(arrival).into());
+            data.insert("SSEApplied".into(), encryption(arrival, outcome).into());
         }
         let method = match arrival.call.header("authorization") {
             Some(_) => "AuthHeader",
@@ -164,11 +164,16 @@ impl BucketGate {
 }
 
 /// How S3 names the encryption of what was stored. Every object is encrypted, asked for or not.
-fn encryption(arrival: &Arrival) -> &'static str {
-    match arrival.call.header("x-amz-server-side-encryption") {
-        None => "Default_SSE_S3",
-        Some(kind) if kind.starts_with("aws:kms") => "SSE_KMS",
-        Some(_) => "SSE_S3",
+fn encryption(arrival: &Arrival, outcome: &Outcome) -> &'static str {
+    let is_asked_for = arrival
+        .call
+        .header("x-amz-server-side-encryption")
+        .is_some();
+    match (outcome.encryption.as_deref(), is_asked_for) {
+        (Some("aws:kms"), true) => "SSE_KMS",
+        (Some("aws:kms"), false) => "Default_SSE_KMS",
+        (_, true) => "SSE_S3",
+        (_, false) => "Default_SSE_S3",
     }
 }
 

@@ -2,6 +2,8 @@
 
 /// Who may do what, by the policies of callers and buckets.
 mod decisions;
+/// KMS keys used in callers' names.
+mod object_keys;
 /// What requests leave in the log.
 mod records;
 /// Sessions of services, and what else is let in.
@@ -215,6 +217,7 @@ impl Fixture {
             error: error.map(|(code, message)| (code.to_owned(), message.to_owned())),
             received_bytes: 5,
             body_bytes: 0,
+            encryption: None,
             defect: None,
         };
         let visitor = self.visitor(call(method, path, headers), caller).await;
@@ -227,12 +230,16 @@ impl Fixture {
 
     /// Every event of S3's in the log.
     async fn events(&self) -> Vec<Value> {
+        self.events_of("s3.amazonaws.com").await
+    }
+
+    async fn events_of(&self, source: &str) -> Vec<Value> {
         let records = self.server().log.read(PARTITION, Sequence(0), usize::MAX);
         let records = records.await.expect("the log is whole");
         let bodies = records.iter().map(|record| &record.record.body);
         let events = bodies.map(|body| serde_json::from_slice(body).expect("an event"));
         events
-            .filter(|event: &Value| event["eventSource"] == "s3.amazonaws.com")
+            .filter(|event: &Value| event["eventSource"] == source)
             .collect()
     }
 }

@@ -22,12 +22,14 @@ pub(super) fn resolve(layers: &Layers) -> Result<EndpointsConfig, ConfigError> {
         }
         s3.push(endpoint);
     }
+    let kms = addresses(layers, "kms")?;
     let sns = addresses(layers, "sns")?;
     let logs = addresses(layers, "logs")?;
     let eventbridge = addresses(layers, "eventbridge")?;
     let credentials_file = layers.path("endpoints", "credentials_file");
     for (key, is_set) in [
         ("s3", !s3.is_empty()),
+        ("kms", !kms.is_empty()),
         ("sns", !sns.is_empty()),
         ("logs", !logs.is_empty()),
         ("eventbridge", !eventbridge.is_empty()),
@@ -41,6 +43,7 @@ pub(super) fn resolve(layers: &Layers) -> Result<EndpointsConfig, ConfigError> {
     }
     Ok(EndpointsConfig {
         s3,
+        kms,
         sns,
         logs,
         eventbridge,

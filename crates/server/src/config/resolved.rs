@@ -278,6 +278,8 @@ pub struct TrailsSettings {
 pub struct EndpointsConfig {
     /// S3 endpoints, in the order in which they are asked whether a bucket is theirs.
     pub s3: Vec<S3EndpointSettings>,
+    /// Where the KMS answers that is asked for keys which this node does not have.
+    pub kms: Vec<ServiceAddressSettings>,
     /// Where SNS answers.
     pub sns: Vec<ServiceAddressSettings>,
     /// Where CloudWatch Logs answers.

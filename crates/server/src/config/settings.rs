@@ -280,6 +280,8 @@ pub const SETTINGS: &[Setting] = &[
 
     row("endpoints", "s3", Kind::List, "",
         "S3 endpoints other than the embedded one, each `NAME=URL REGION PATTERN …` with patterns of the bucket names that lie there (`*` stands for anything; the first match counts). `path` before the first pattern asks for buckets in the path instead of the host name."),
+    row("endpoints", "kms", Kind::List, "",
+        "Where a KMS answers that is asked for keys which this node does not have: a URL for keys of every Region, or `REGION=URL` for those of one."),
     row("endpoints", "sns", Kind::List, "",
         "Where SNS answers: a URL for topics of every Region, or `REGION=URL` for those of one. Without it, trails cannot have topics. Requests are signed for the Region of the topic's ARN."),
     row("endpoints", "logs", Kind::List, "",
@@ -289,7 +291,7 @@ pub const SETTINGS: &[Setting] = &[
     row("endpoints", "eventbridge_source_prefix", Kind::Text, "aws.",
         "What stands before the service's name in the `source` of events on a bus. AWS's own EventBridge keeps `aws.` to itself and refuses it from others; give another there, such as `cairn.`."),
     row("endpoints", "credentials_file", Kind::Path, "",
-        "File in the form of AWS's credentials file, with a section for each NAME of `endpoints.s3`, and sections `sns`, `logs` and `eventbridge` for these services."),
+        "File in the form of AWS's credentials file, with a section for each NAME of `endpoints.s3`, and sections `kms`, `sns`, `logs` and `eventbridge` for these services."),
     row("endpoints", "ca_file", Kind::Path, "",
         "PEM file of certificates to trust for endpoints, beside those of the system."),
 ];

@@ -208,7 +208,12 @@ pub(crate) struct ServiceEvent<'a> {
 impl ServiceEvent<'_> {
     /// The record as JSON.
     pub(crate) fn to_json(&self, event_id: &str) -> Bytes {
-        let record = json!({
+        self.to_json_about(event_id, &[])
+    }
+
+    /// The same, with the resources that it is about.
+    pub(crate) fn to_json_about(&self, event_id: &str, resources: &[RecordedResource]) -> Bytes {
+        let mut record = json!({
             "eventVersion": EVENT_VERSION,
             "userIdentity": {"accountId": self.account.as_str(), "invokedBy": "AWS Internal"},
             "eventTime": event_time(self.completed_ms),
@@ -228,6 +233,10 @@ impl ServiceEvent<'_> {
             "serviceEventDetails": self.details,
             "eventCategory": "Management",
         });
+        if !resources.is_empty() {
+            let resources = resources.iter();
+            record["resources"] = resources.map(|resource| resource.to_json(false)).collect();
+        }
         Bytes::from(record.to_string())
     }
 }

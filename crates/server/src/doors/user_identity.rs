@@ -13,11 +13,24 @@ pub(crate) struct RecordedCaller<'a> {
     pub(crate) access_key_id: &'a str,
     /// Alias of the root user's account, which stands as its name (REC-091).
     pub(crate) account_alias: Option<&'a str>,
+    /// The service that calls in the caller's name (REC-105, SEC-376).
+    pub(crate) invoked_by: Option<&'a str>,
 }
 
 impl RecordedCaller<'_> {
     /// The whole object.
     pub(crate) fn user_identity(&self) -> Value {
+        self.with_invoker(self.own_identity())
+    }
+
+    fn with_invoker(&self, mut identity: Value) -> Value {
+        if let Some(service) = self.invoked_by {
+            identity["invokedBy"] = service.into();
+        }
+        identity
+    }
+
+    fn own_identity(&self) -> Value {
         match self.principal {
             Principal::Root { .. } => {
                 let mut identity = self.base();
@@ -37,11 +50,11 @@ impl RecordedCaller<'_> {
     /// What the account of a resource learns of a caller from another account (REC-065, REC-122).
     pub(crate) fn foreign_identity(&self) -> Value {
         match self.principal.account() {
-            Some(account) => json!({
+            Some(account) => self.with_invoker(json!({
                 "type": "AWSAccount",
                 "principalId": self.principal.principal_id(),
                 "accountId": account.as_str(),
-            }),
+            })),
             None => self.user_identity(),
         }
     }

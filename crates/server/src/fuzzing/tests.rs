@@ -73,6 +73,12 @@ fn session_tokens_open_with_the_seal_only() {
     replay("session_token", super::session_token);
 }
 
+// Proves: R24
+#[test]
+fn ciphertexts_have_one_form_and_open_for_their_key_only() {
+    replay("key_ciphertext", super::key_ciphertext);
+}
+
 // Proves: R24, OVR-090
 #[test]
 fn page_tokens_open_with_the_seal_only() {

@@ -47,6 +47,7 @@ pub(crate) async fn authorization_targets(
         tag_keys: input.texts("TagKeys").to_vec(),
         keys,
         trust_policy: None,
+        key_policy: None,
     };
     let renamed = renamed(operation.resource, input, &target.resource);
     let also = renamed.map(|resource| AuthorizationTarget {

@@ -14,9 +14,11 @@ use cairn_trails::{READER as TRAILS_READER, RegionsOfAccount, Trails, TrailsPart
 
 use super::open_error;
 use crate::config::{Config, EventLogSettings, LakeSettings};
-use crate::doors::DEDUPLICATION_READER;
+use crate::doors::{DEDUPLICATION_READER, Doors};
 use crate::error::StartError;
 use crate::first_start;
+use crate::keys::{Keys, configured_keys};
+use crate::kms::LocalKeys;
 use crate::lake_keeper::LakeKeeper;
 use crate::query_protocol::World;
 use crate::sabotage;
@@ -78,12 +80,28 @@ pub(super) async fn open_buckets(
         .map_err(|error| open_error("the buckets", &error))
 }
 
+/// The keys that there are, and where their use is recorded.
+pub(super) fn open_keys(
+    config: &Config,
+    world: &Arc<World>,
+    doors: &Arc<Doors>,
+) -> Result<Keys, StartError> {
+    Ok(Keys {
+        own: Arc::new(LocalKeys::new(Arc::clone(world))),
+        configured: configured_keys(&config.endpoints)?,
+        doors: Arc::clone(doors),
+        waiting_room: Arc::default(),
+        clock: Arc::clone(&world.clock),
+    })
+}
+
 /// Opens the delivery of trails, with what operations ask of its destinations.
 pub(super) async fn open_trails(
     config: &Config,
     world: &Arc<World>,
     (log, disk): (Arc<dyn EventLog>, Arc<dyn Disk>),
     (buckets, bucket_address): (&Arc<Buckets>, SocketAddr),
+    keys: &Arc<Keys>,
 ) -> Result<(Arc<Trails>, Arc<dyn Destinations>), StartError> {
     let endpoints = s3_endpoints(config, world, bucket_address)?;
     let services = Services::new(&config.endpoints, Arc::clone(&world.clock))?;
@@ -91,6 +109,7 @@ pub(super) async fn open_trails(
     let destinations = TrailDestinations {
         buckets: Arc::clone(buckets),
         endpoints: Arc::clone(&endpoints),
+        keys: Arc::clone(keys),
         services: Arc::clone(&services),
         catalog: Arc::clone(&world.catalog),
         clock: Arc::clone(&world.clock),

@@ -32,7 +32,8 @@ impl Trails {
         drop(read);
         let key_arn = match given.key() {
             Some(key) => {
-                Some(trail_destinations::resolve_key(&*self.destinations, &self.clock, key).await?)
+                let asked = (&*self.destinations, &self.clock);
+                Some(trail_destinations::resolve_key(asked.0, asked.1, &trail, key).await?)
             }
             None => None,
         };

@@ -64,7 +64,11 @@ impl FakeDestinations {
 
 #[async_trait]
 impl Destinations for FakeDestinations {
-    async fn resolve_key(&self, key: &KeyReference) -> Result<String, DestinationProblem> {
+    async fn resolve_key(
+        &self,
+        _: &Trail,
+        key: &KeyReference,
+    ) -> Result<String, DestinationProblem> {
         use DestinationProblem as P;
         let is_mine = |problem: &P| matches!(problem, P::NoSuchKey { .. } | P::UnusableKey { .. });
         self.answer(format!("key {}", key.arn()), is_mine).await?;

@@ -27,7 +27,8 @@ impl Trails {
         drop(read);
         if let Some(key) = given.key() {
             let arn =
-                trail_destinations::resolve_key(&*self.destinations, &self.clock, key).await?;
+                trail_destinations::resolve_key(&*self.destinations, &self.clock, &trail, key)
+                    .await?;
             trail.settings.kms_key_arn = Some(arn);
         }
         let set = given.destinations();

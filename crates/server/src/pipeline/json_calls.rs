@@ -198,6 +198,7 @@ impl JsonCall<'_> {
                 tag_keys: Vec::new(),
                 keys: keys.clone(),
                 trust_policy: None,
+                key_policy: None,
             }
         });
         asked.collect()

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cairn_catalog::identity::ReadIdentities;
+use cairn_catalog::keys::ReadKeys;
 use cairn_catalog::trails::ReadTrails;
 use cairn_catalog::{Catalog, CatalogError, OutboxEntry, OutboxRecord, WriteTransaction};
 use cairn_eventlog::{AppendError, RecordKind};
@@ -75,9 +76,9 @@ pub(crate) enum Work<'a> {
 }
 
 /// A transaction in which everything can be read that a call may be authorized on.
-pub(super) trait ReadCatalog: ReadIdentities + ReadTrails {}
+pub(super) trait ReadCatalog: ReadIdentities + ReadTrails + ReadKeys {}
 
-impl<T: ReadIdentities + ReadTrails> ReadCatalog for T {}
+impl<T: ReadIdentities + ReadTrails + ReadKeys> ReadCatalog for T {}
 
 /// A call that is routed and whose parameters are read and checked.
 #[async_trait]

@@ -50,6 +50,7 @@ pub(crate) fn events(
             principal: &caller.principal,
             access_key_id: &caller.access_key_id,
             account_alias: caller.account_alias.as_deref(),
+            invoked_by: None,
         },
         completed_ms: now_ms,
         event_source: happened.event_source,

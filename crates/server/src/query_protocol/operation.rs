@@ -211,6 +211,8 @@ pub struct AuthorizationTarget {
     pub keys: Vec<(String, Vec<String>)>,
     /// The role's trust policy, which takes the resource policy's place.
     pub trust_policy: Option<String>,
+    /// The key's policy, in the same place.
+    pub key_policy: Option<String>,
 }
 
 /// The future of an operation.

@@ -14,7 +14,11 @@ pub(super) struct UnaskedDestinations;
 
 #[async_trait]
 impl Destinations for UnaskedDestinations {
-    async fn resolve_key(&self, key: &KeyReference) -> Result<String, DestinationProblem> {
+    async fn resolve_key(
+        &self,
+        _: &Trail,
+        key: &KeyReference,
+    ) -> Result<String, DestinationProblem> {
         let arn = key.arn();
         let alias = arn.find(":alias/");
         Ok(alias.map_or_else(|| arn.clone(), |at| format!("{}:key/{KEY_ID}", &arn[..at])))

@@ -74,6 +74,7 @@ pub(crate) async fn targets(
         tag_keys: Vec::new(),
         keys: keys.clone(),
         trust_policy: Some(trust_policy.clone()),
+        key_policy: None,
     };
     let mut targets = vec![target("sts:AssumeRole")];
     let inherits_tags = caller

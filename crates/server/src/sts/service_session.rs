@@ -3,6 +3,7 @@
 //! gives them out, they hold no permissions of their own, and only the S3 endpoint takes them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use cairn_access::{Principal, SecretKey};
 use cairn_catalog::identity::{IdPrefix, new_access_key_id, new_secret};
@@ -10,7 +11,8 @@ use cairn_model::AccountId;
 use cairn_platform::{Entropy, MasterKey};
 use serde::{Deserialize, Serialize};
 
-use super::session::{TokenBody, VERSION, seal};
+use super::session::{SessionFacts, TokenBody, VERSION, seal};
+use crate::query_protocol::Caller;
 
 /// For whom a service acts. What policies see as `aws:SourceArn` and `aws:SourceAccount`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +51,32 @@ impl fmt::Debug for ServiceCredentials {
         f.debug_struct("ServiceCredentials")
             .field("access_key_id", &self.access_key_id)
             .finish_non_exhaustive()
+    }
+}
+
+/// A service as the caller of what it asks within this process, where nothing is signed.
+pub(crate) fn service_caller(name: &str, source: ServiceSource) -> Caller {
+    let principal = Principal::Service {
+        name: name.to_owned(),
+    };
+    let account = source.account;
+    let facts = SessionFacts {
+        access_key_id: String::new(),
+        secret: SecretKey::new(String::new()),
+        principal: principal.clone(),
+        expires_ms: i64::MAX,
+        policy: None,
+        policy_arns: Vec::new(),
+        tags: Vec::new(),
+        transitive_tag_keys: Vec::new(),
+        source: Some(source),
+    };
+    Caller {
+        principal,
+        account,
+        account_alias: None,
+        access_key_id: String::new(),
+        session: Some(Arc::new(facts)),
     }
 }
 

@@ -11,15 +11,17 @@ use cairn_access::policy::{
     ContextKeys, Decision, PolicyDocument, PolicyKind, PolicySets, RequestContext, RequestFacts,
     evaluate,
 };
-use cairn_bucket::Buckets;
+use cairn_bucket::{BucketFacts, Buckets};
 use cairn_catalog::Catalog;
 use cairn_model::{LogGroup, SnsTopic, Trail};
 use cairn_platform::{
-    Clock, NewObject, ObjectBody, ObjectEncryption, ObjectPuts as _, S3Endpoints, S3Purpose,
+    Clock, NewObject, ObjectBody, ObjectEncryption, ObjectPuts as _, S3Endpoints, S3Failure,
+    S3Purpose,
 };
 
 use super::Services;
 use super::services::SERVICE;
+use crate::keys::Keys;
 use crate::trail_destinations::{DestinationProblem, Destinations, KeyReference};
 
 /// SHA-256 of nothing.
@@ -33,6 +35,7 @@ const EMPTY_SHA256: [u8; 32] = [
 pub(crate) struct TrailDestinations {
     pub(crate) buckets: Arc<Buckets>,
     pub(crate) endpoints: Arc<S3Endpoints>,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) services: Arc<Services>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -40,10 +43,12 @@ pub(crate) struct TrailDestinations {
 
 #[async_trait]
 impl Destinations for TrailDestinations {
-    /// No key service is configured, so no key is there.
-    async fn resolve_key(&self, key: &KeyReference) -> Result<String, DestinationProblem> {
-        let key = key.arn();
-        Err(DestinationProblem::NoSuchKey { key })
+    async fn resolve_key(
+        &self,
+        trail: &Trail,
+        key: &KeyReference,
+    ) -> Result<String, DestinationProblem> {
+        self.find_key(trail, key).await
     }
 
     async fn check_bucket(&self, trail: &Trail) -> Result<(), DestinationProblem> {
@@ -71,14 +76,7 @@ impl TrailDestinations {
     /// SEC-204, SEC-206, SEC-207
     async fn check_embedded(&self, trail: &Trail) -> Result<(), DestinationProblem> {
         let bucket = trail.settings.bucket.clone();
-        let facts = match self.buckets.facts(&bucket).await {
-            Ok(Some(facts)) => facts,
-            Ok(None) => return Err(DestinationProblem::NoSuchBucket { bucket }),
-            Err(error) => {
-                tracing::error!(%error, "a bucket could not be looked up");
-                return Err(DestinationProblem::NoAnswer);
-            }
-        };
+        let facts = self.facts(&bucket).await?;
         let policy = facts.policy.as_deref();
         let policy = policy.and_then(|text| PolicyDocument::parse(text, PolicyKind::Resource).ok());
         let Some(policy) = policy else {
@@ -87,10 +85,26 @@ impl TrailDestinations {
         let bucket_arn = format!("arn:aws:s3:::{bucket}");
         let object_arn = format!("{bucket_arn}/{}", probe_key(trail));
         let lets = |action: &str, resource: &str| self.lets_in(&policy, trail, action, resource);
-        if lets("s3:GetBucketAcl", &bucket_arn) && lets("s3:PutObject", &object_arn) {
-            Ok(())
-        } else {
-            Err(DestinationProblem::BucketPolicy { bucket })
+        if !(lets("s3:GetBucketAcl", &bucket_arn) && lets("s3:PutObject", &object_arn)) {
+            return Err(DestinationProblem::BucketPolicy { bucket });
+        }
+        match &trail.settings.kms_key_arn {
+            Some(key) => self.check_key(trail, key, &object_arn).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What is known of an embedded bucket.
+    pub(super) async fn facts(&self, bucket: &str) -> Result<BucketFacts, DestinationProblem> {
+        match self.buckets.facts(bucket).await {
+            Ok(Some(facts)) => Ok(facts),
+            Ok(None) => Err(DestinationProblem::NoSuchBucket {
+                bucket: bucket.to_owned(),
+            }),
+            Err(error) => {
+                tracing::error!(%error, "a bucket could not be looked up");
+                Err(DestinationProblem::NoAnswer)
+            }
         }
     }
 
@@ -119,7 +133,15 @@ impl TrailDestinations {
         keys.set("aws:SourceAccount", trail.account.as_str());
         if action == "s3:PutObject" {
             keys.set("s3:x-amz-acl", "bucket-owner-full-control");
-            keys.set("s3:x-amz-server-side-encryption", "AES256");
+            let algorithm = match &trail.settings.kms_key_arn {
+                None => "AES256",
+                Some(key) => {
+                    let name = "s3:x-amz-server-side-encryption-aws-kms-key-id";
+                    keys.set(name, key);
+                    "aws:kms"
+                }
+            };
+            keys.set("s3:x-amz-server-side-encryption", algorithm);
         }
         let request = RequestContext {
             action,
@@ -148,7 +170,13 @@ impl TrailDestinations {
             content_type: None,
             content_encoding: None,
             gives_owner_full_control: true,
-            encryption: Some(ObjectEncryption::Managed),
+            encryption: Some(match &trail.settings.kms_key_arn {
+                None => ObjectEncryption::Managed,
+                Some(key_id) => ObjectEncryption::Kms {
+                    key_id: key_id.clone(),
+                    context: vec![("aws:cloudtrail:arn".to_owned(), trail.arn())],
+                },
+            }),
             if_none_match: false,
         };
         let purpose = S3Purpose::Delivery {
@@ -163,9 +191,20 @@ impl TrailDestinations {
             code = failure.code,
             "a bucket did not take a trail's probe"
         );
-        Err(match failure.code.as_str() {
-            "NoSuchBucket" | "NotFound" => DestinationProblem::NoSuchBucket { bucket },
-            "AccessDenied" | "AllAccessDisabled" => DestinationProblem::BucketPolicy { bucket },
+        let key = trail.settings.kms_key_arn.clone();
+        Err(match (failure.code.as_str(), key) {
+            ("NoSuchBucket" | "NotFound", _) => DestinationProblem::NoSuchBucket { bucket },
+            ("AccessDenied", Some(key)) => DestinationProblem::KeyPolicy { bucket, key },
+            ("AccessDenied" | "AllAccessDisabled", _) => {
+                DestinationProblem::BucketPolicy { bucket }
+            }
+            ("KMS.NotFoundException", Some(key)) => DestinationProblem::NoSuchKey { key },
+            (S3Failure::NOT_ENCRYPTED | "NotImplemented", Some(key)) => {
+                DestinationProblem::UnusableKey { key }
+            }
+            (code, Some(key)) if code.starts_with("KMS.") => {
+                DestinationProblem::UnusableKey { key }
+            }
             _ => DestinationProblem::NoAnswer,
         })
     }

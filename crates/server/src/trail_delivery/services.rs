@@ -56,9 +56,9 @@ impl Services {
         endpoints: &EndpointsConfig,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        let sns = service(endpoints, "sns", &endpoints.sns)?;
-        let logs = service(endpoints, "logs", &endpoints.logs)?;
-        let eventbridge = service(endpoints, "eventbridge", &endpoints.eventbridge)?;
+        let sns = service_config(endpoints, "sns", &endpoints.sns)?;
+        let logs = service_config(endpoints, "logs", &endpoints.logs)?;
+        let eventbridge = service_config(endpoints, "eventbridge", &endpoints.eventbridge)?;
         let opened = |error: ServiceFailure| StartError::Open {
             part: "the endpoints",
             reason: error.to_string(),
@@ -220,7 +220,7 @@ pub(super) fn keys_of(principal: &Principal, trail: &Arn, now_ms: i64) -> Contex
 }
 
 /// A service's addresses with its credentials; none if it is not configured.
-fn service(
+pub(crate) fn service_config(
     endpoints: &EndpointsConfig,
     name: &'static str,
     addresses: &[ServiceAddressSettings],

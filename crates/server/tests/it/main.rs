@@ -7,6 +7,9 @@ mod errors; // what refused requests hear, by code and protocol
 mod http2; // frames that no HTTP library would send
 mod identity; // calls of users, roles and strangers, and their records
 mod ingest; // the door for producers' events
+mod key_appointments; // KMS: deletion and rotation when their time has come
+mod key_policies; // KMS: who may use a key, own accounts and others
+mod keys; // KMS: keys, aliases, their use, and the records of the calls
 mod lifecycle; // stop, restart, recovery
 mod lookups; // LookupEvents: attributes, pages, tokens, rates
 mod memory; // what requests may hold, and who comes first when it is full

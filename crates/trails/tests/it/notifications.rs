@@ -227,7 +227,7 @@ async fn the_topic_is_that_of_the_version_that_the_file_was_made_by() {
     stage.event("us-east-1", "A").await;
     stage
         .change(&next(&made, |trail| {
-            trail.settings.sns_topic = Some(topic(OTHER))
+            trail.settings.sns_topic = Some(topic(OTHER));
         }))
         .await;
     stage.event("us-east-1", "B").await;

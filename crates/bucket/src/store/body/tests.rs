@@ -15,6 +15,10 @@ const NAME: &str = "0a0b0c0d0e0f00010203040506070809";
 
 impl Fixture {
     fn new() -> Self {
+        Self::sealed_by(SealedBy::MasterKey)
+    }
+
+    fn sealed_by(sealed_by: SealedBy) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let bodies = BodyFolder::open(folder.path()).expect("it can be made");
         let mut plain = PlainKey::default();
@@ -23,7 +27,11 @@ impl Fixture {
         Self {
             folder,
             bodies,
-            key: DataKey { plain, wrapped },
+            key: DataKey {
+                plain,
+                wrapped,
+                sealed_by,
+            },
         }
     }
 
@@ -43,6 +51,7 @@ impl Fixture {
     fn open(&self, bytes: u64) -> Result<BodyReader, BucketsError> {
         let sealed = SealedBody::open(&self.bodies, NAME, bytes)?;
         assert_eq!(sealed.wrapped, self.key.wrapped);
+        assert_eq!(sealed.sealed_by, self.key.sealed_by);
         Ok(sealed.unseal(&self.key.plain))
     }
 
@@ -161,16 +170,19 @@ fn what_is_not_finished_leaves_nothing() {
 
 // Proves: R24
 #[test]
-fn bodies_of_the_first_version_are_read_and_written_the_same() {
-    let fixture = Fixture::new();
-    let bytes = pattern(100);
-    let length = fixture.write(&[&bytes]);
-    let frozen = include_bytes!("../../../tests/frozen/body-v1");
-    let written = std::fs::read(fixture.path()).expect("the file");
-    assert!(written == frozen, "a changed format needs a new version");
-    assert_eq!(crate::fuzzing::read_body(frozen), 0, "another key");
-    std::fs::write(fixture.path(), frozen).expect("the file");
-    assert_eq!(fixture.read(length).expect("it is sound"), bytes);
+fn bodies_of_both_versions_are_read_and_written_the_same() {
+    let first: &[u8] = include_bytes!("../../../tests/frozen/body-v1");
+    let second: &[u8] = include_bytes!("../../../tests/frozen/body-v2");
+    for (sealed_by, frozen) in [(SealedBy::MasterKey, first), (SealedBy::ObjectKey, second)] {
+        let fixture = Fixture::sealed_by(sealed_by);
+        let bytes = pattern(100);
+        let length = fixture.write(&[&bytes]);
+        let written = std::fs::read(fixture.path()).expect("the file");
+        assert!(written == frozen, "a changed format needs a new version");
+        assert_eq!(crate::fuzzing::read_body(frozen), 0, "another key");
+        std::fs::write(fixture.path(), frozen).expect("the file");
+        assert_eq!(fixture.read(length).expect("it is sound"), bytes);
+    }
 }
 
 // Proves: R24

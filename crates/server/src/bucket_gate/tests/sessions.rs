@@ -80,7 +80,14 @@ async fn a_service_signs_in_to_the_s3_endpoint_without_an_account() {
 async fn a_service_is_refused_everywhere_else_and_when_its_time_is_over() {
     let aws = Fixture::new().await;
     let credentials = aws.service(TRAIL, 60_000);
-    for service in ["cloudtrail", "cloudtrail-data", "sts", "iam", "cairn"] {
+    for service in [
+        "cloudtrail",
+        "cloudtrail-data",
+        "sts",
+        "iam",
+        "kms",
+        "cairn",
+    ] {
         let call = aws.signed(&credentials, service);
         let claim = aws.server().authenticator.claim(&call).await;
         let error = format!("{:?}", claim.expect_err("is refused"));

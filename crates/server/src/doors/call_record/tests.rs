@@ -38,6 +38,7 @@ fn caller(principal: &Principal) -> RecordedCaller<'_> {
         principal,
         access_key_id: "AKIAEXAMPLE",
         account_alias: None,
+        invoked_by: None,
     }
 }
 
