@@ -111,8 +111,10 @@ impl S3Client {
         // A success whose body is an error comes as an error: the SDK looks into it.
         let sent = request.customize().config_override(signer).send().await;
         match sent {
-            Ok(answer) => confirmed(object, answer.checksum_sha256())
-                .and_then(|_| told_encryption(object, answer.server_side_encryption.as_ref())),
+            Ok(answer) => {
+                confirm_checksum(object, answer.checksum_sha256())?;
+                told_encryption(object, answer.server_side_encryption.as_ref())
+            }
             Err(error) => match S3Failure::of(&error) {
                 failure if object.if_none_match && failure.http_status == Some(412) => {
                     Ok(PutOutcome::AlreadyThere)
@@ -259,14 +261,13 @@ impl S3Client {
 }
 
 /// A server that says what it has stored must have stored what was sent.
-fn confirmed(object: &NewObject, stored: Option<&str>) -> Result<PutOutcome, S3Failure> {
+fn confirm_checksum(object: &NewObject, stored: Option<&str>) -> Result<(), S3Failure> {
     let sent = aws_smithy_types::base64::encode(object.sha256);
     if stored.is_none_or(|stored| stored == sent) {
-        Ok(PutOutcome::Created)
-    } else {
-        let message = "the checksum of what was stored is not that of what was sent";
-        Err(S3Failure::new(S3Failure::INVALID_ANSWER, message))
+        return Ok(());
     }
+    let message = "the checksum of what was stored is not that of what was sent";
+    Err(S3Failure::new(S3Failure::INVALID_ANSWER, message))
 }
 
 /// A client that trusts the system's certificates and those of `ca_file`.
