@@ -57,7 +57,8 @@ def user(server, name: str, *actions: str) -> Credentials:
 def records(server, name: str, key: str, credentials: Credentials | None = None) -> list[dict]:
     """The records of an operation that name the key."""
     lookup = server.client("cloudtrail", credentials).get_paginator("lookup_events")
-    pages = lookup.paginate(LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": name}])
+    attributes = [{"AttributeKey": "EventName", "AttributeValue": name}]
+    pages = lookup.paginate(LookupAttributes=attributes)
     events = [json.loads(event["CloudTrailEvent"]) for page in pages for event in page["Events"]]
     return [event for event in events if key in json.dumps(event)]
 
@@ -105,11 +106,15 @@ def test_a_key_s_life(server, kms, key):
     assert first["readOnly"] is True
     assert first["managementEvent"] is True
     assert first["eventCategory"] == "Management"
-    assert first["requestParameters"] == {"encryptionContext": CONTEXT}
+    assert first["requestParameters"] == {
+        "encryptionContext": CONTEXT,
+        "encryptionAlgorithm": "SYMMETRIC_DEFAULT",
+    }
     assert first["responseElements"] is None
     resource = {"accountId": ACCOUNT, "type": "AWS::KMS::Key", "ARN": key}
     assert first["resources"] == [resource]
-    text = json.dumps(opened + records(server, "Encrypt", key) + records(server, "GenerateDataKey", key))
+    uses = opened + records(server, "Encrypt", key) + records(server, "GenerateDataKey", key)
+    text = json.dumps(uses)
     for secret in (PLAINTEXT, blob, made["Plaintext"], made["CiphertextBlob"]):
         assert base64.b64encode(secret).decode() not in text
     scheduled = records(server, "ScheduleKeyDeletion", key)[0]

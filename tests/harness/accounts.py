@@ -9,21 +9,23 @@ from .signature import Credentials
 
 def create_account(server: Server, account: str) -> Credentials:
     """Make an account; the key of its administrator, as `cairn identity` prints it."""
-    made = subprocess.run(
-        [
-            *(server.settings.binary, "identity", "--endpoint", server.endpoint),
-            *("account", "create", account),
-        ],
+    printed = configparser.ConfigParser()
+    printed.read_string(administer(server, "account", "create", account))
+    section = printed[printed.sections()[0]]
+    return Credentials(section["aws_access_key_id"], section["aws_secret_access_key"])
+
+
+def administer(server: Server, *arguments: str) -> str:
+    """What `cairn identity` prints, called by the operator."""
+    done = subprocess.run(
+        [server.settings.binary, "identity", "--endpoint", server.endpoint, *arguments],
         env=server.aws_environment(),
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    printed = configparser.ConfigParser()
-    printed.read_string(made.stdout)
-    section = printed[printed.sections()[0]]
-    return Credentials(section["aws_access_key_id"], section["aws_secret_access_key"])
+    return done.stdout
 
 
 def as_environment(credentials: Credentials) -> dict[str, str]:

@@ -1,4 +1,5 @@
--- Keys of the local key service, by account and Region; their material is sealed with the master key.
+-- Keys of the local key service, by account and Region, and their material, sealed with the
+-- master key.
 
 CREATE TABLE kms_keys (
     account          TEXT NOT NULL REFERENCES accounts (account),

@@ -159,7 +159,9 @@ impl Authenticator {
             .parse()
             .map_err(|_| refused(AuthenticationError::ScopeRegion))?;
         let (caller, secret) = self.credentials(&signed, parts.now_ms).await?;
-        if !self.regions.is_enabled(caller.account, &region) {
+        // A service comes in the endpoint's Region, whichever its account has enabled.
+        let is_service = caller.service_name().is_some();
+        if !is_service && !self.regions.is_enabled(caller.account, &region) {
             return Err(refused(AuthenticationError::ScopeRegion));
         }
         signed.verify(&secret, None).map_err(refused)?;
@@ -285,7 +287,8 @@ impl Authenticator {
     }
 
     /// The account and the principal of a session as they are now: none if the account is closed, or if
-    /// the user or role is gone, whose name may be another's by now.
+    /// the user or role is gone, whose name may be another's by now. Services go on with what they owe a
+    /// closed account: its trails outlive it (TRL-283, TRL-287).
     async fn holder(
         &self,
         principal: &Principal,
@@ -298,7 +301,8 @@ impl Authenticator {
             Principal::Root { .. } | Principal::Service { .. } => {
                 let accounts = catalog.accounts().await.map_err(NotAuthenticated::Failed)?;
                 let facts = accounts.into_iter().find(|known| known.account == account);
-                let open = facts.filter(|facts| facts.enabled);
+                let is_service = matches!(principal, Principal::Service { .. });
+                let open = facts.filter(|facts| facts.enabled || is_service);
                 return Ok(open.map(|facts| (facts, principal.clone())));
             }
         };

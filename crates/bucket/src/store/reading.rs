@@ -145,9 +145,8 @@ impl Reading {
             reader
         } else {
             let buckets = &self.buckets;
-            buckets
-                .open_body(&self.bucket, file.clone(), &self.seal)
-                .await?
+            let opening = buckets.open_body(&self.bucket, file.clone(), &self.seal);
+            opening.await?
         };
         let (mut offset, mut left) = (self.offset, self.left.min(file.bytes - self.offset));
         let (reader, pieces) = off_thread(move || {

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::error::KmsError;
 use super::members::{Kind, check, serialization};
 use super::operation::KmsOperation;
+use super::shapes::ALGORITHM;
 use crate::keys::EncryptionContext;
 use crate::query_protocol::lower_camel;
 
@@ -48,6 +49,10 @@ impl KmsInput {
         let mut recorded = Map::new();
         for member in operation.members {
             let value = self.0.get(member.name).filter(|value| !value.is_null());
+            // SEC-376: the algorithm is recorded also where the request leaves it to the key.
+            if value.is_none() && member.name.ends_with("EncryptionAlgorithm") {
+                recorded.insert(lower_camel(member.name), ALGORITHM.into());
+            }
             let Some(value) = value.filter(|_| member.kind.is_recorded()) else {
                 continue;
             };

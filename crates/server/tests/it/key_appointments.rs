@@ -3,12 +3,35 @@
 use std::time::Duration;
 
 use cairn_platform::{Clock, ManualClock};
-use cairn_testkit::TestAppBuilder;
-use serde_json::json;
+use cairn_testkit::{TestApp, TestAppBuilder};
+use serde_json::{Value, json};
 
-use crate::keys::{base64, does, event, new_key, refused, state};
+use crate::keys::{base64, does, new_key, refused, state};
 
 const DAY: Duration = Duration::from_hours(24);
+
+/// The one event of that name. Days go by in a moment here, so a lookup may lose what it reads and come again.
+async fn told(app: &TestApp, name: &str) -> Value {
+    let client = app.client();
+    let mut found = Vec::new();
+    app.eventually(name, async || {
+        let answer = client.lookup(("EventName", name)).await;
+        if answer.status == 200 {
+            let text = |event: &Value| event["CloudTrailEvent"].as_str().map(str::to_owned);
+            let events = answer.json()["Events"].clone();
+            found = events
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(text)
+                .collect();
+        }
+        !found.is_empty()
+    })
+    .await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    serde_json::from_str(&found[0]).expect("records are JSON")
+}
 
 // Proves: S8, R21
 #[tokio::test]
@@ -26,13 +49,10 @@ async fn a_key_is_deleted_when_its_time_has_come_by_both_clocks() {
     does(&admin, "CancelKeyDeletion", json!({"KeyId": kept})).await;
     // A clock that jumps is not believed at once: nothing is lost by it.
     clock.jump_to(clock.now_ms() + 30 * 24 * 3_600_000);
-    for _ in 0..5 {
-        let sleepers = clock.sleepers();
+    for _ in 0..60 {
         clock.advance(Duration::from_mins(1));
-        app.eventually("the loop has looked", async || clock.sleepers() >= sleepers)
-            .await;
+        assert_eq!(state(&admin, &key).await, "PendingDeletion");
     }
-    assert_eq!(state(&admin, &key).await, "PendingDeletion");
     app.eventually("the key is deleted", async || {
         clock.advance(DAY / 2);
         let answer = admin.kms("DescribeKey", &json!({"KeyId": key})).await;
@@ -42,7 +62,7 @@ async fn a_key_is_deleted_when_its_time_has_come_by_both_clocks() {
     let gone = refused(&admin, "DescribeKey", json!({"KeyId": "alias/gone"})).await;
     assert_eq!(gone.0, "NotFoundException");
     assert_eq!(state(&admin, &kept).await, "Disabled");
-    let event = event(&app, "DeleteKey", 1).await;
+    let event = told(&app, "DeleteKey").await;
     assert_eq!(event["eventType"], "AwsServiceEvent");
     assert_eq!(event["userIdentity"]["invokedBy"], "AWS Internal");
     assert_eq!(event["resources"][0]["ARN"], key.as_str());
@@ -75,7 +95,7 @@ async fn new_material_encrypts_and_old_material_goes_on_to_decrypt() {
     assert_eq!(rotations[1]["RotationType"], "AUTOMATIC");
     let opened = does(&admin, "Decrypt", json!({"CiphertextBlob": old})).await;
     assert_eq!(opened["Plaintext"], base64(b"old").as_str());
-    let event = event(&app, "RotateKey", 1).await;
+    let event = told(&app, "RotateKey").await;
     assert_eq!(
         event["serviceEventDetails"]["keyId"],
         key.rsplit('/').next().expect("an ID")

@@ -1,6 +1,6 @@
 //! Who may use a KMS key, and who hears of it.
 
-use cairn_testkit::Credentials;
+use cairn_testkit::{Credentials, TestApp};
 use serde_json::{Value, json};
 
 use crate::keys::{ACCOUNT, base64, does, new_key, refused};
@@ -107,7 +107,7 @@ async fn a_key_of_another_account_is_used_by_its_arn_and_both_accounts_know() {
     let ours = ours.iter().find(|event| event.get("errorCode").is_none());
     let shared = ours.expect("one succeeded")["sharedEventID"].clone();
     assert!(shared.is_string());
-    let mut copies = Vec::new();
+    let mut copies: Vec<String> = Vec::new();
     app.eventually("the owner sees it", async || {
         let answer = theirs.lookup(("EventName", "Encrypt")).await.json();
         let events = answer["Events"].as_array().expect("a list");

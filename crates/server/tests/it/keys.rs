@@ -148,6 +148,8 @@ async fn what_is_encrypted_opens_with_its_context_only_and_records_tell_neither(
         "DryRunOperationException"
     );
     let told = app.lookup_until(("EventName", "Decrypt"), 5).await;
+    let oldest = json!({"encryptionContext": context, "encryptionAlgorithm": "SYMMETRIC_DEFAULT"});
+    assert_eq!(told[4]["requestParameters"], oldest);
     let failed = told.iter().filter_map(|event| event.get("errorCode"));
     assert_eq!(failed.count(), 4, "{told:?}");
 }
