@@ -394,18 +394,20 @@ impl Parts {
             regions: regions.clone(),
             destinations,
         };
+        let operations = Operations {
+            lookup_events,
+            trails,
+        };
+        let access_log = AccessLog::new(Arc::clone(&buckets), AccessLogConfig::default());
         let (ingest, http) = (&config.ingest, &config.http);
         let largest_body = ingest.body_bytes_max.max(http.api_body_bytes_max);
         let largest_request = largest_body + http.header_bytes_max;
         Server {
             authenticator: Arc::new(Authenticator::new(Arc::clone(&world), regions)),
             authorizer: Arc::new(Authorizer::new(Arc::clone(&world.catalog))),
-            operations: Box::new(Operations {
-                lookup_events,
-                trails,
-            }),
+            operations: Box::new(operations),
             bodies: BodyBudget::new(
-                config.http.in_flight_bytes_max,
+                http.in_flight_bytes_max,
                 largest_request,
                 Arc::clone(&clock),
             ),
@@ -428,10 +430,7 @@ impl Parts {
             outbox,
             log,
             lake,
-            access_log: Arc::new(AccessLog::new(
-                Arc::clone(&buckets),
-                AccessLogConfig::default(),
-            )),
+            access_log: Arc::new(access_log),
             buckets,
             trails: delivery,
         }

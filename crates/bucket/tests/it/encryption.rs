@@ -208,6 +208,9 @@ async fn without_the_key_nothing_is_read_or_written() {
     assert_eq!(fixture.done("GET", "/bucket/f", &[], b"").await.body, TEXT);
 }
 
+/// Headers of a request, and the status and code of its refusal.
+type Wish<'a> = (&'a [(&'a str, &'a str)], (u16, &'a str));
+
 #[tokio::test]
 async fn wishes_that_are_not_granted_are_refused() {
     let fixture = Fixture::with_bucket().await;
@@ -218,7 +221,7 @@ async fn wishes_that_are_not_granted_are_refused() {
     let bucket_key = |value| ("x-amz-server-side-encryption-bucket-key-enabled", value);
     let context = |value| ("x-amz-server-side-encryption-context", value);
     let algorithm = |value| ("x-amz-server-side-encryption", value);
-    let cases: [(&[(&str, &str)], (u16, &str)); 9] = [
+    let cases: [Wish<'_>; 9] = [
         (&[KMS], (400, "KMS.NotFoundException")),
         (&[KMS, other_key], (400, "KMS.NotFoundException")),
         (&[KMS, KEY, bucket_key("true")], (501, "NotImplemented")),

@@ -36,7 +36,7 @@ impl TrailDestinations {
             {
                 Ok(key.arn())
             }
-            Err(problem) => Err(refusal(problem, trail, key)),
+            Err(problem) => Err(refusal(&problem, trail, key)),
         }
     }
 
@@ -65,7 +65,7 @@ impl TrailDestinations {
             .generate_data_key(user(&caller, &grants, &key), &key, &context);
         made.await
             .map(drop)
-            .map_err(|problem| refusal(problem, trail, &key))
+            .map_err(|problem| refusal(&problem, trail, &key))
     }
 
     /// CloudTrail, acting for the trail.
@@ -89,7 +89,7 @@ fn user<'a>(caller: &'a Caller, grants: &'a Grants, key: &'a KeyReference) -> Ke
     }
 }
 
-fn refusal(problem: KeyProblem, trail: &Trail, key: &KeyReference) -> DestinationProblem {
+fn refusal(problem: &KeyProblem, trail: &Trail, key: &KeyReference) -> DestinationProblem {
     let key = key.arn();
     match problem {
         KeyProblem::NotFound { .. } => DestinationProblem::NoSuchKey { key },
