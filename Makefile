@@ -69,16 +69,16 @@ bench: python ## Everything against the budgets, at 1 million events (FULL=1: 10
 
 # In pieces: TORTURE="tests/faults/test_c1_kill.py" CAIRN_AMOUNTS=25% CAIRN_SEED_BASE=250 runs a
 # share of one test with seeds of its own; the results add up.
-TORTURE ?= tests/faults tests/access
+TORTURE ?= tests/faults tests/access tests/clients/test_validate_logs.py
 CAIRN_AMOUNTS ?= full
 torture: torture-rust torture-python ## The fault plan in its full amounts (more than an hour)
 	cargo xtask reliability
 
 torture-rust: $(TOOLS)/.nextest
-	CAIRN_SEEDS=10000 CAIRN_MUTATIONS=2000 \
+	CAIRN_SEEDS=10000 CAIRN_MUTATIONS=2000 CAIRN_AMOUNTS=$(CAIRN_AMOUNTS) \
 	CAIRN_RESULTS=$(CURDIR)/docs/reliability-results.jsonl \
 	cargo nextest run --locked --workspace --no-fail-fast \
-	    -E 'package(cairn-eventlog) | package(cairn-lake)' || { printf \
+	    -E 'package(cairn-eventlog) | package(cairn-lake) | package(cairn-trails)' || { printf \
 	    '{"test": "simulations", "date": "%s", "commit": "%s", "failed": 1}\n' \
 	    "$$(date -u +%F)" "$$(git rev-parse --short HEAD)" >> docs/reliability-results.jsonl; \
 	    exit 1; }

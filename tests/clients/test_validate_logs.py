@@ -22,6 +22,7 @@ from harness.digest_chain import (
     hour,
     shown,
 )
+from harness.results import record
 from harness.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
 
 ARN = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/{TRAIL}"
@@ -363,6 +364,53 @@ def test_each_tampering_has_the_line_of_the_aws_cli(bench, tampering, word):
     assert code == 1 and expected in error, output + error
     code, _, brief = bench.both()
     assert code == 1 and expected in brief
+
+
+def swapped_bucket(chain, digest, log):
+    """The whole chain in another bucket, which is then said to be the trail's."""
+    copy = f"{chain.bucket}-copy"
+    chain.objects |= {(copy, key): stored for (_, key), stored in chain.objects.items()}
+    return ("--s3-bucket", copy)
+
+
+def added_log(chain, digest, log):
+    """What no digest lists, and so no validator of chains sees: the control."""
+    chain.add_log(hour(2.5), 99, b"{}")
+
+
+#: The twelve kinds of the fault plan, with what must be told of them.
+KINDS = [
+    *((kind, word) for kind, word in TAMPERINGS if kind in (
+        edited_log, deleted_log, renamed_log, replayed_log, edited_digest, deleted_digest,
+        renamed_digest, replayed_digest, cut_chain, wrong_key, forged_signature,
+    )),
+    (swapped_bucket, MOVED),
+]  # fmt: skip
+
+
+def tells(bench, aws: Path, tampering, word: str) -> bool:
+    """Whether the AWS CLI, and our command in the same words, tell of a chain so tampered with."""
+    chain = day(bench.chain())
+    digest = (chain.bucket, chain.digests[2])
+    options = tampering(chain, digest, (chain.bucket, chain.logs[digest[1]][0])) or ()
+    bench.serve(chain)
+    code, _, error = bench.both("--verbose", *options, aws=aws)
+    bench.close()
+    bench.buckets.clear()
+    return code == 1 and word in error
+
+
+# Proves: S4
+def test_the_kinds_of_tampering_are_caught_by_both_versions_of_the_aws_cli(bench):
+    assert len(KINDS) == 12
+    figures = {}
+    for version, aws in (("v1", AWS), ("v2", AWS_V2)):
+        caught = [kind.__name__ for kind, word in KINDS if tells(bench, aws, kind, word)]
+        missed = {kind.__name__ for kind, _ in KINDS} - set(caught)
+        assert missed == set(), f"AWS CLI {version}"
+        assert not tells(bench, aws, added_log, "INVALID"), "the control is not caught"
+        figures[f"caught by the AWS CLI {version} and by cairn"] = f"{len(caught)}/{len(KINDS)}"
+    record("S4", runs=2 * len(KINDS), controls=2, controls_caught=2, figures=figures)
 
 
 # Proves: REC-269, REC-284

@@ -17,6 +17,11 @@ const MIGRATIONS: &[SchemaChange] = &[
     (5, "trails", include_str!("../migrations/0005_trails.sql")),
     (6, "keys", include_str!("../migrations/0006_keys.sql")),
     (7, "outlets", include_str!("../migrations/0007_outlets.sql")),
+    (
+        8,
+        "spool use",
+        include_str!("../migrations/0008_spool_use.sql"),
+    ),
 ];
 
 /// Brings the schema to the program's version. A catalog written by a newer program is refused.

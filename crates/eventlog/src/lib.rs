@@ -1,6 +1,7 @@
 //! This crate is the durable ordered log of events and the cursors of its readers.
 
 mod contract;
+mod quarantined;
 
 mod config;
 mod memory;

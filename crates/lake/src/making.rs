@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use cairn_catalog::lake::{HotObject, TableId};
 use cairn_eventlog::{LogRecord, ReadError, RecordKind};
 use cairn_model::{EventClass, PartitionId, Sequence, is_insight_of_store};
@@ -107,7 +106,7 @@ impl Shared {
             "quarantine/{table}/{:05}-{:020}.record",
             partition.0, sequence.0
         );
-        let bytes = quarantined_bytes(&poison.record, partition, &poison.reason);
+        let bytes = poison.record.quarantined(partition, &poison.reason);
         self.workshop.put(&key, bytes).await?;
         self.counters.add_quarantined();
         tracing::error!(
@@ -249,23 +248,4 @@ impl Shared {
             .map_err(LakeError::Catalog)?;
         Ok(batch)
     }
-}
-
-/// A record that no row could be made of, as it is kept: one line of JSON that says why and how long the
-/// parts are, then the header's bytes, then the body's.
-fn quarantined_bytes(record: &LogRecord, partition: PartitionId, reason: &str) -> Bytes {
-    let line = serde_json::json!({
-        "format": "cairn.quarantine.1",
-        "partition": partition.0,
-        "sequence": record.sequence.0,
-        "acceptedMs": record.accepted_ms,
-        "reason": reason,
-        "headerBytes": record.record.header.len(),
-        "bodyBytes": record.record.body.len(),
-    });
-    let mut bytes = line.to_string().into_bytes();
-    bytes.push(b'\n');
-    bytes.extend_from_slice(&record.record.header);
-    bytes.extend_from_slice(&record.record.body);
-    Bytes::from(bytes)
 }

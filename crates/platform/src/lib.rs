@@ -18,7 +18,7 @@ pub use s3::{
     BucketPattern, CredentialSource, ListedObject, MemoryObject, MemoryPuts, NewObject,
     OBJECT_BYTES_MAX, ObjectBody, ObjectEncryption, ObjectHead, ObjectPage, ObjectPuts,
     ObjectReader, PutOutcome, S3Client, S3CredentialSource, S3Credentials, S3EndpointConfig,
-    S3Endpoints, S3Failure, S3Purpose, S3Timeouts, ScriptedPut,
+    S3Endpoints, S3Failure, S3Purpose, S3Timeouts, ScriptedPut, StoredBytes,
 };
 pub use seal::{MasterKey, SealError};
 pub use services::{

@@ -26,7 +26,7 @@ pub use failure::S3Failure;
 pub use memory::{MemoryObject, MemoryPuts, ScriptedPut};
 pub use object::{ListedObject, ObjectHead, ObjectPage, ObjectReader};
 pub use pattern::BucketPattern;
-pub use put::{NewObject, OBJECT_BYTES_MAX, ObjectBody, ObjectEncryption, PutOutcome};
+pub use put::{NewObject, OBJECT_BYTES_MAX, ObjectBody, ObjectEncryption, PutOutcome, StoredBytes};
 
 /// One endpoint: where it answers, for which buckets, and who signs.
 #[derive(Clone, Debug)]
@@ -127,6 +127,9 @@ pub trait ObjectPuts: Send + Sync + fmt::Debug {
         object: &NewObject,
         purpose: &S3Purpose,
     ) -> Result<PutOutcome, S3Failure>;
+
+    /// Whether what is stored under the object's key are its bytes, if they may be read.
+    async fn compare(&self, object: &NewObject, purpose: &S3Purpose) -> StoredBytes;
 }
 
 /// All endpoints of a configuration: a bucket belongs to the first whose patterns match its name, and to the
@@ -177,5 +180,14 @@ impl ObjectPuts for S3Endpoints {
     ) -> Result<PutOutcome, S3Failure> {
         let client = self.of_bucket(&object.bucket);
         client.put_new(object, purpose).await
+    }
+
+    /// The embedded endpoint is not asked: policies of trails let nobody read.
+    async fn compare(&self, object: &NewObject, purpose: &S3Purpose) -> StoredBytes {
+        if self.is_embedded(&object.bucket) {
+            return StoredBytes::Unreadable;
+        }
+        let client = self.of_bucket(&object.bucket);
+        client.compare(object, purpose).await
     }
 }

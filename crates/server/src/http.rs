@@ -4,6 +4,7 @@
 mod answer;
 mod body;
 mod connections;
+mod date;
 mod form;
 mod head;
 mod large_answer;

@@ -1,6 +1,6 @@
 //! The trails as they are configured at one position of the log, and which of them take an event.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use cairn_catalog::trails::ChainChange;
@@ -32,6 +32,8 @@ pub(crate) struct ActiveTrail {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ActiveTrails {
     by_account: HashMap<AccountId, Vec<Arc<ActiveTrail>>>,
+    /// Trails whose configuration this build cannot read: they take nothing, and are not deleted.
+    unreadable: HashSet<TrailId>,
 }
 
 impl ActiveTrail {
@@ -115,6 +117,17 @@ impl ActiveTrails {
             .find(|active| active.trail.id == *id)
     }
 
+    /// The same, with trails that cannot be read.
+    pub(crate) fn with_unreadable(mut self, unreadable: Vec<TrailId>) -> Self {
+        self.unreadable.extend(unreadable);
+        self
+    }
+
+    /// False if the trail is deleted, or was never there.
+    pub(crate) fn exists(&self, id: &TrailId) -> bool {
+        self.unreadable.contains(id) || self.get(id).is_some()
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<ActiveTrail>> {
         self.by_account.values().flatten()
     }
@@ -169,6 +182,7 @@ impl ActiveTrails {
         for of_account in self.by_account.values_mut() {
             of_account.retain(|active| active.trail.id != *id);
         }
+        self.unreadable.remove(id);
     }
 }
 

@@ -71,7 +71,7 @@ pub(crate) struct OpenCut {
     chains: Vec<ChainChange>,
     buffered: usize,
     content_bytes: u64,
-    unreadable: u64,
+    quarantined: u64,
 }
 
 impl OpenCut {
@@ -95,13 +95,13 @@ impl OpenCut {
             chains: Vec::new(),
             buffered: 0,
             content_bytes: 0,
-            unreadable: 0,
+            quarantined: 0,
         }
     }
 
-    /// Records of which nobody knows what they are, since this was last asked.
-    pub(crate) fn take_unreadable(&mut self) -> u64 {
-        std::mem::take(&mut self.unreadable)
+    /// How many records were set aside since this was last asked.
+    pub(crate) fn take_quarantined(&mut self) -> u64 {
+        std::mem::take(&mut self.quarantined)
     }
 
     /// The next record to read.
@@ -173,32 +173,17 @@ impl OpenCut {
     }
 
     fn take_event(&mut self, trails: &ActiveTrails, record: &LogRecord) -> Result<(), DiskError> {
-        let Some(header) = header_of(record) else {
-            tracing::error!(
-                sequence = record.sequence.0,
-                "a record cannot be read, no trail gets its event"
-            );
-            self.unreadable += 1;
-            return Ok(());
+        let chosen = match contained(|| Chosen::of(trails, record)) {
+            Ok(Some(chosen)) => chosen,
+            Ok(None) => return Ok(()),
+            Err(reason) => return self.set_aside(record, reason),
         };
-        let (kind, insight_type) = match header.class {
-            EventClass::Insight => (
-                LogKind::Insights,
-                insight_type_of_trail(&record.record.body),
-            ),
-            EventClass::Management | EventClass::Data | EventClass::NetworkActivity => {
-                (LogKind::Activity, None)
-            }
-        };
-        let mut event: Option<Bytes> = None;
-        for trail in trails.takers(&header, insight_type.as_deref()) {
-            let event = event.get_or_insert_with(|| delivered_form(&record.record.body));
-            self.push(Some(trail), (&header, kind), event)?;
+        for trail in &chosen.takers {
+            self.push(Some(trail), &chosen, chosen.kind)?;
         }
         // EventBridge has no network activity events.
-        let goes_to_bus = self.limits.feeds_buses && header.class != EventClass::NetworkActivity;
-        if let Some(event) = event.filter(|_| goes_to_bus) {
-            self.push(None, (&header, LogKind::Activity), &event)?;
+        if self.limits.feeds_buses && chosen.class != EventClass::NetworkActivity {
+            self.push(None, &chosen, LogKind::Activity)?;
         }
         if self.buffered > self.limits.buffer_bytes_max {
             self.spill_largest()?;
@@ -210,12 +195,12 @@ impl OpenCut {
     fn push(
         &mut self,
         trail: Option<&Arc<ActiveTrail>>,
-        (header, kind): (&RoutingHeader<'_>, LogKind),
-        event: &[u8],
+        chosen: &Chosen<'_>,
+        kind: LogKind,
     ) -> Result<(), DiskError> {
         let key = || -> OutputKey {
             let id = trail.map(|trail| trail.trail.id.0.clone());
-            (id, header.account, header.region.clone(), kind)
+            (id, chosen.account, chosen.region.clone(), kind)
         };
         let mut before = 0;
         let output = self
@@ -226,9 +211,8 @@ impl OpenCut {
                 trail: trail.cloned(),
                 file: LogFile::new(self.spool.new_name()),
             });
-        let time_ms = header.event_time.as_micros().div_euclid(1000);
-        output.file.push(event, time_ms);
-        self.content_bytes += event.len() as u64;
+        output.file.push(&chosen.event, chosen.time_ms);
+        self.content_bytes += chosen.event.len() as u64;
         self.buffered += output.file.pending_bytes() - before;
         if output.file.content_bytes() >= self.limits.file_bytes_max {
             self.finish_one(&key())?;
@@ -236,6 +220,22 @@ impl OpenCut {
             self.buffered -= output.file.pending_bytes();
             output.file.spill(&self.spool)?;
         }
+        Ok(())
+    }
+
+    /// Keeps a record that no trail can read with the reason (P8): those behind it go on. A record that is
+    /// read again after a crash has the same name and the same bytes.
+    fn set_aside(&mut self, record: &LogRecord, reason: &'static str) -> Result<(), DiskError> {
+        let sequence = record.sequence.0;
+        let name = format!("{:05}-{sequence:020}.record", self.partition.0);
+        let bytes = record.quarantined(self.partition, reason);
+        self.spool.quarantine(&name, &bytes)?;
+        tracing::error!(
+            sequence,
+            reason,
+            "a record is quarantined: no trail gets its event"
+        );
+        self.quarantined += 1;
         Ok(())
     }
 
@@ -415,6 +415,51 @@ impl Drop for OpenCut {
     }
 }
 
+/// What trails make of an event: a function of both, so that a panic in it leaves nothing half done.
+struct Chosen<'t> {
+    takers: Vec<&'t Arc<ActiveTrail>>,
+    account: AccountId,
+    region: Region,
+    class: EventClass,
+    kind: LogKind,
+    time_ms: i64,
+    event: Bytes,
+}
+
+impl<'t> Chosen<'t> {
+    /// None if no trail takes it.
+    fn of(trails: &'t ActiveTrails, record: &LogRecord) -> Result<Option<Self>, &'static str> {
+        let header = header_of(record).ok_or("neither header nor event can be read")?;
+        let (kind, insight_type) = match header.class {
+            EventClass::Insight => (
+                LogKind::Insights,
+                insight_type_of_trail(&record.record.body),
+            ),
+            EventClass::Management | EventClass::Data | EventClass::NetworkActivity => {
+                (LogKind::Activity, None)
+            }
+        };
+        let takers: Vec<_> = trails.takers(&header, insight_type.as_deref()).collect();
+        if takers.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            takers,
+            account: header.account,
+            region: header.region.clone(),
+            class: header.class,
+            kind,
+            time_ms: header.event_time.as_micros().div_euclid(1000),
+            event: delivered_form(&record.record.body),
+        }))
+    }
+}
+
+/// A single event must not stop all trails (P8): what it makes panic is told as what cannot be read.
+fn contained<T>(work: impl FnOnce() -> Result<T, &'static str>) -> Result<T, &'static str> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err("choosing its trails ended in a panic"))
+}
+
 /// The door wrote the header; one that does not read is made from the event again.
 fn header_of(record: &LogRecord) -> Option<RoutingHeader<'_>> {
     if let Ok(header) = RoutingHeader::decode(&record.record.header) {
@@ -507,4 +552,18 @@ fn unique_part(entropy: &dyn Entropy) -> String {
         }
     }
     unique
+}
+
+#[cfg(test)]
+mod tests {
+    use super::contained;
+
+    // Proves: P8
+    #[test]
+    fn a_panic_over_one_event_is_told_as_an_event_that_cannot_be_read() {
+        assert_eq!(contained(|| Ok(1)), Ok(1));
+        assert_eq!(contained::<()>(|| Err("told")), Err("told"));
+        let met = contained::<()>(|| panic!("planted"));
+        assert_eq!(met, Err("choosing its trails ended in a panic"));
+    }
 }

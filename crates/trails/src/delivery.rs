@@ -10,7 +10,7 @@ use cairn_catalog::trails::{Delivered, FailedAttempt, FileId, FileKind, Recorded
 use cairn_integrity::SIGNATURE_ALGORITHM;
 use cairn_model::{Trail, TrailId};
 use cairn_platform::{
-    Entropy, NewObject, ObjectBody, ObjectEncryption, PutOutcome, S3Failure, S3Purpose,
+    Entropy, NewObject, ObjectBody, ObjectEncryption, PutOutcome, S3Failure, S3Purpose, StoredBytes,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -27,6 +27,10 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) const SPOOL_DAMAGED: &str = "SpoolDamaged";
 /// What a file that the disk does not give back is called there.
 const SPOOL_UNREADABLE: &str = "SpoolUnreadable";
+/// What other bytes under a file's own key are called there: they are never overwritten.
+const OTHER_BYTES: &str = "OtherBytesUnderKey";
+/// What a comparison with them may take: an answer that never ends must hold no place.
+const COMPARISON_MAX: Duration = Duration::from_mins(1);
 /// Longest code of an endpoint's that is told.
 const CODE_CHARACTERS_MAX: usize = 128;
 const DAY_MS: i64 = 86_400_000;
@@ -44,6 +48,40 @@ pub(crate) struct Delivery {
     tasks: JoinSet<bool>,
     /// What each task puts.
     puts: HashMap<tokio::task::Id, (TrailId, FileId)>,
+    /// The trail whose put has ended since the last look.
+    freed: Option<TrailId>,
+    /// When all trails are to be looked at again, whatever becomes of single ones until then.
+    look_at: Duration,
+}
+
+/// The puts of a node, one step at a time. For tests.
+#[derive(Debug)]
+pub struct PutSteps(pub(crate) Delivery);
+
+impl PutSteps {
+    /// Starts what may be put now. Returns how long nothing more will be due, unless a put ends.
+    pub async fn start_due(&mut self) -> Duration {
+        self.0.look().await
+    }
+
+    /// Files were recorded since: all trails are looked at the next time.
+    pub fn tell(&mut self) {
+        self.0.look_at = self.0.shared.clock.monotonic();
+    }
+
+    /// How many puts are under way.
+    pub fn in_flight(&self) -> usize {
+        self.0.in_flight.len()
+    }
+
+    /// Waits until one put has ended; false if none is under way.
+    pub async fn end_one(&mut self) -> bool {
+        let Some(ended) = self.0.tasks.join_next_with_id().await else {
+            return false;
+        };
+        self.0.freed = self.0.ended(ended);
+        true
+    }
 }
 
 /// The puts of one trail.
@@ -65,36 +103,20 @@ impl Delivery {
             served: None,
             tasks: JoinSet::new(),
             puts: HashMap::new(),
+            freed: None,
+            look_at: Duration::ZERO,
         }
     }
 
     /// Puts files as they come, until `stop`; those in flight are waited for.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), TrailsError> {
         let shared = Arc::clone(&self.shared);
-        let mut freed = None;
-        // When all trails are to be looked at again, whatever becomes of single ones until then.
-        let mut look_at = shared.clock.monotonic();
         loop {
-            let now = shared.clock.monotonic();
-            let started = match freed.take() {
-                Some(trail) if now < look_at => self.start_after(&trail).await,
-                _ => {
-                    let started = self.start_some().await;
-                    let pause = started.as_ref().map_or(RETRY, |pause| *pause);
-                    look_at = now.saturating_add(pause);
-                    started
-                }
-            };
-            let pause = started.unwrap_or_else(|error| {
-                tracing::error!(%error, "files that wait for delivery cannot be listed");
-                RETRY
-            });
-            look_at = look_at.min(now.saturating_add(pause));
-            let pause = look_at.saturating_sub(shared.clock.monotonic());
+            let pause = self.look().await;
             tokio::select! {
                 () = shared.clock.sleep(pause) => {}
-                () = shared.delivery_due.notified() => look_at = shared.clock.monotonic(),
-                Some(ended) = self.tasks.join_next_with_id() => freed = self.ended(ended),
+                () = shared.delivery_due.notified() => self.look_at = shared.clock.monotonic(),
+                Some(ended) = self.tasks.join_next_with_id() => self.freed = self.ended(ended),
                 _ = stop.wait_for(|stop| *stop) => break,
             }
         }
@@ -102,6 +124,27 @@ impl Delivery {
             self.ended(ended);
         }
         Ok(())
+    }
+
+    /// Starts what is due, for the trail whose put has ended or for all. Returns how long to wait.
+    async fn look(&mut self) -> Duration {
+        let shared = Arc::clone(&self.shared);
+        let now = shared.clock.monotonic();
+        let started = match self.freed.take() {
+            Some(trail) if now < self.look_at => self.start_after(&trail).await,
+            _ => {
+                let started = self.start_some().await;
+                let pause = started.as_ref().map_or(RETRY, |pause| *pause);
+                self.look_at = now.saturating_add(pause);
+                started
+            }
+        };
+        let pause = started.unwrap_or_else(|error| {
+            tracing::error!(%error, "files that wait for delivery cannot be listed");
+            RETRY
+        });
+        self.look_at = self.look_at.min(now.saturating_add(pause));
+        self.look_at.saturating_sub(shared.clock.monotonic())
     }
 
     /// Puts everything that may be put now, and waits for all of it.
@@ -253,18 +296,10 @@ async fn deliver(shared: &Arc<Shared>, file: &RecordedFile, is_deleted: bool) ->
     let attempted_ms = shared.clock.now_ms();
     let _room = shared.room_for_put(file.file.bytes).await;
     let failure = match prepare(shared, file).await {
-        Ok(Some(object)) => {
-            failpoints::reach(failpoints::PUT_BEGINS);
-            let (object, purpose) = object;
-            match shared.puts.put_new(&object, &purpose).await {
-                Ok(outcome) => {
-                    failpoints::reach(failpoints::PUT_DONE);
-                    note_outcome(shared, file, outcome);
-                    return delivered(shared, file, attempted_ms).await;
-                }
-                Err(failure) => failure,
-            }
-        }
+        Ok(Some((object, purpose))) => match put(shared, file, &object, &purpose).await {
+            Ok(()) => return delivered(shared, file, attempted_ms).await,
+            Err(failure) => failure,
+        },
         Ok(None) => {
             give_up(shared, file, attempted_ms, SPOOL_DAMAGED).await;
             return true;
@@ -310,19 +345,42 @@ async fn prepare(
     Ok(Some((object(&trail, file, body), purpose(&trail))))
 }
 
-/// The key of a log file is our own and random: what is there was put by an attempt that got no answer. Of a
-/// digest somebody could have guessed the name; it is told, and the chain shows it.
-fn note_outcome(shared: &Shared, file: &RecordedFile, outcome: PutOutcome) {
+/// Puts the object; done if the bucket has it, from now on or from before. The key of a log file is our own and
+/// random: what is there was put by an attempt that got no answer. Of a digest somebody could have guessed the
+/// name. So what is there is compared, where it may be read (R14).
+async fn put(
+    shared: &Shared,
+    file: &RecordedFile,
+    object: &NewObject,
+    purpose: &S3Purpose,
+) -> Result<(), S3Failure> {
+    failpoints::reach(failpoints::PUT_BEGINS);
+    let outcome = shared.puts.put_new(object, purpose).await?;
+    failpoints::reach(failpoints::PUT_DONE);
     if outcome == PutOutcome::Created {
-        return;
+        return Ok(());
     }
     shared.counters.add_already_there();
+    let (bucket, key) = (&file.file.bucket, &file.file.object_key);
+    let found = tokio::select! {
+        found = shared.puts.compare(object, purpose) => found,
+        () = shared.clock.sleep(COMPARISON_MAX) => StoredBytes::Unreadable,
+    };
+    if found == StoredBytes::Other {
+        shared.counters.add_conflict();
+        tracing::error!(bucket, key, "other bytes lie under the key of a file");
+        let message = "the key holds other bytes";
+        return Err(S3Failure::new(OTHER_BYTES, message));
+    }
+    let (is_compared, attempts) = (found == StoredBytes::Same, file.attempts);
     tracing::warn!(
-        bucket = file.file.bucket,
-        key = file.file.object_key,
-        attempts = file.attempts,
+        bucket,
+        key,
+        attempts,
+        is_compared,
         "a file was in its bucket before it was put"
     );
+    Ok(())
 }
 
 fn object(trail: &Trail, file: &RecordedFile, body: Bytes) -> NewObject {

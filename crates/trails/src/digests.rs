@@ -47,6 +47,8 @@ pub(crate) struct Digests {
     /// Chains that have trouble, and until when they are left alone.
     troubled: HashMap<ChainId, Duration>,
     keys: HashMap<Region, (SigningKey, Arc<SigningKeyPair>)>,
+    /// Files of digests of which nobody knows whether they were recorded.
+    doubtful: Vec<String>,
 }
 
 impl Digests {
@@ -56,12 +58,14 @@ impl Digests {
             seen: HashMap::new(),
             troubled: HashMap::new(),
             keys: HashMap::new(),
+            doubtful: Vec::new(),
         }
     }
 
     /// Makes every digest that is due. Returns how long none will be. Trouble with one chain is told, and
     /// keeps no other from its digests.
     pub(crate) async fn turn(&mut self) -> Result<Duration, TrailsError> {
+        self.shared.settle_doubtful(&mut self.doubtful).await?;
         let chains = self.shared.catalog.chains().await?;
         let known: HashSet<ChainId> = chains.iter().map(|chain| chain.id).collect();
         self.seen.retain(|id, _| known.contains(id));
@@ -82,7 +86,7 @@ impl Digests {
                     self.troubled.remove(&id);
                     pause = pause.min(left);
                 }
-                Err(TrailsError::ThreadEnded) => return Err(TrailsError::ThreadEnded),
+                Err(TrailsError::ThreadsEnded) => return Err(TrailsError::ThreadsEnded),
                 Err(error) => {
                     self.shared.counters.add_failure();
                     tracing::error!(trail = trail.0, %region, %error, "a digest cannot be made");
@@ -205,7 +209,9 @@ impl Digests {
             let shared = Arc::clone(&shared);
             tokio::task::spawn_blocking(move || plan.make(&shared, &files, &pair))
         };
-        let (file, summary) = made.await.map_err(|_| TrailsError::ThreadEnded)??;
+        let (file, summary) = made
+            .await
+            .map_err(TrailsError::of_thread("signing a digest"))??;
         failpoints::reach(failpoints::DIGEST_SPOOLED);
         let spooled = file.spooled.clone();
         let digest = NewDigest {
@@ -218,9 +224,7 @@ impl Digests {
             is_final,
         };
         if let Err(error) = shared.catalog.record_digest(&digest).await {
-            if matches!(error, CatalogError::OutOfStep { .. }) {
-                shared.spool.remove(&spooled);
-            }
+            self.doubtful.push(spooled);
             return Err(error.into());
         }
         failpoints::reach(failpoints::DIGEST_RECORDED);
@@ -266,7 +270,7 @@ impl Digests {
         let shared = Arc::clone(&self.shared);
         let pair = tokio::task::spawn_blocking(SigningKeyPair::generate)
             .await
-            .map_err(|_| TrailsError::ThreadEnded)?
+            .map_err(TrailsError::of_thread("making a signing key"))?
             .map_err(|error| cannot_sign(&error))?;
         let fingerprint = pair.fingerprint();
         let private = pair.to_pkcs8().map_err(|error| cannot_sign(&error))?;

@@ -4,6 +4,7 @@ use cairn_catalog::CatalogError;
 use cairn_eventlog::ReadError;
 use cairn_model::Sequence;
 use cairn_platform::DiskError;
+use tokio::task::JoinError;
 
 /// Why delivery could not go on. Troubles of buckets are none: they are retried and told in a trail's status.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +40,28 @@ pub enum TrailsError {
         /// Why.
         reason: String,
     },
-    /// A thread that cuts or compresses has ended.
-    #[error("a thread of the trails has ended")]
-    ThreadEnded,
+    /// A panic was met off the async threads; the step it was in is forgotten, and tried again.
+    #[error("a panic ended {during}")]
+    Panicked {
+        /// What was under way.
+        during: &'static str,
+    },
+    /// The runtime takes no more work: the process is ending.
+    #[error("the threads of the trails have ended")]
+    ThreadsEnded,
+}
+
+impl TrailsError {
+    /// What became of work on another thread that gave no answer.
+    pub(crate) fn of_thread(during: &'static str) -> impl Fn(JoinError) -> Self {
+        move |error| {
+            if error.is_panic() {
+                Self::Panicked { during }
+            } else {
+                Self::ThreadsEnded
+            }
+        }
+    }
 }
 
 impl From<CatalogError> for TrailsError {

@@ -50,7 +50,10 @@ pub(crate) async fn open_next(
                 opened.map_err(|_| damaged(&feed.spooled))
             })
         };
-        match opening.await.map_err(|_| TrailsError::ThreadEnded)? {
+        match opening
+            .await
+            .map_err(TrailsError::of_thread("opening a file to feed"))?
+        {
             Ok(file) => {
                 return Ok(Some(OpenFeed {
                     recorded,
@@ -71,7 +74,9 @@ pub(crate) async fn read<T: Send + 'static>(
     gather: impl FnOnce(&mut FeedFile) -> io::Result<T> + Send + 'static,
 ) -> Result<(FeedFile, T), Trouble> {
     let reading = tokio::task::spawn_blocking(move || gather(&mut file).map(|read| (file, read)));
-    let read = reading.await.map_err(|_| TrailsError::ThreadEnded)?;
+    let read = reading
+        .await
+        .map_err(TrailsError::of_thread("reading a file to feed"))?;
     // Its bytes were compared with their hash, so this does not happen.
     Ok(read.map_err(|_| damaged(name))?)
 }

@@ -22,6 +22,7 @@ mod spool_room;
 mod trails;
 
 pub use config::TrailsConfig;
+pub use delivery::PutSteps;
 pub use error::TrailsError;
 pub use outlet_counts::OutletCounts;
 pub use outlets::{BusParts, OutletParts};

@@ -4,7 +4,6 @@
 //! catalog says that the last one ended, so that a failed step, a lost answer and a restart are one path.
 //! **Invariant (R5).** The log is told that records are no longer needed only after the cut that holds them.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,9 +100,10 @@ impl Reader {
     async fn recover(&mut self) -> Result<State, TrailsError> {
         let shared = Arc::clone(&self.shared);
         let partition = shared.config.partition;
-        let found = shared.catalog.reader_state(partition).await?;
-        self.settle_doubtful().await?;
+        // Before the position: another node may cut, and release the log, between the two.
         let log_start = shared.log.start(partition);
+        let found = shared.catalog.reader_state(partition).await?;
+        shared.settle_doubtful(&mut self.doubtful).await?;
         let log_end = shared.log.durable_end(partition);
         let position = found.position.unwrap_or(log_start);
         if position < log_start || position > log_end {
@@ -114,11 +114,11 @@ impl Reader {
             });
         }
         shared.log.advance_reader(partition, READER, position);
-        for trail in found.unreadable {
+        for trail in &found.unreadable {
             self.shared.counters.add_failure();
             tracing::error!(trail = trail.0, "a trail's configuration cannot be read");
         }
-        let trails = ActiveTrails::new(found.trails);
+        let trails = ActiveTrails::new(found.trails).with_unreadable(found.unreadable);
         let now_ms = shared.clock.now_ms();
         let mut state = State {
             cut: self.open_cut(found.position, position),
@@ -135,20 +135,6 @@ impl Reader {
             state = self.cut_if_due(state, true).await?;
         }
         Ok(state)
-    }
-
-    /// A cut whose recording gave an error may be recorded all the same.
-    async fn settle_doubtful(&mut self) -> Result<(), TrailsError> {
-        if self.doubtful.is_empty() {
-            return Ok(());
-        }
-        let known: HashSet<String> = self.shared.catalog.spooled().await?.into_iter().collect();
-        for name in self.doubtful.drain(..) {
-            if !known.contains(&name) {
-                self.shared.spool.remove(&name);
-            }
-        }
-        Ok(())
     }
 
     fn open_cut(&self, expected: Option<Sequence>, end: Sequence) -> OpenCut {
@@ -187,10 +173,11 @@ impl Reader {
                     end = resume_at.0,
                     "the event log lost records: no trail gets their events"
                 );
-                shared.counters.add_lost_records(resume_at.0 - from.0);
                 state.cut.skip_to(resume_at);
                 self.catch_up(state).await?;
-                return Ok(true);
+                let lost = resume_at.0.saturating_sub(from.0);
+                shared.counters.add_lost_records(lost);
+                return Ok(state.cut.end() < shared.log.durable_end(partition));
             }
             Err(error) => return Err(TrailsError::Log(error)),
         };
@@ -200,7 +187,7 @@ impl Reader {
             state.cut = open;
             shared
                 .counters
-                .add_lost_records(state.cut.take_unreadable());
+                .add_quarantined(state.cut.take_quarantined());
             records = rest;
             if let Some(control) = records.first().cloned() {
                 records.remove(0);
@@ -219,7 +206,9 @@ impl Reader {
         let trails = Arc::clone(trails);
         let taken =
             tokio::task::spawn_blocking(move || cut.take(&trails, records).map(|rest| (cut, rest)));
-        let taken = taken.await.map_err(|_| TrailsError::ThreadEnded)?;
+        let taken = taken
+            .await
+            .map_err(TrailsError::of_thread("taking events"))?;
         taken.map_err(TrailsError::Spool)
     }
 
@@ -253,11 +242,17 @@ impl Reader {
         let at_ms = record.accepted_ms;
         let (applied, chains) = self.apply(state, (&id, version), at_ms).await?;
         state.cut.pass_control(sequence, Some(applied), chains);
-        let open = std::mem::replace(&mut state.cut, self.open_cut(None, sequence));
+        self.record_behind(state).await
+    }
+
+    /// Cuts what was read by the trails as they were before, and lets everybody know how they are now.
+    async fn record_behind(&mut self, state: &mut State) -> Result<(), TrailsError> {
+        let end = state.cut.end();
+        let open = std::mem::replace(&mut state.cut, self.open_cut(None, end));
         let end = self.record(open).await?;
         state.cut = self.open_cut(Some(end), end);
         self.was_cut(state);
-        shared.publish(&state.trails);
+        self.shared.publish(&state.trails);
         Ok(())
     }
 
@@ -291,33 +286,50 @@ impl Reader {
         Ok((applied, chains))
     }
 
-    /// After a range that the log has lost: what trails are now counts, for control records may be gone.
+    /// After a range that the log has lost: what trails are now counts, for control records may be gone. Cut
+    /// at once, as behind a control record.
     async fn catch_up(&mut self, state: &mut State) -> Result<(), TrailsError> {
         let now_ms = self.shared.clock.now_ms();
-        let current = self.shared.catalog.current_trails().await?;
-        let mut newer: Vec<(TrailId, u64)> = Vec::new();
-        for trail in &current {
-            let known = state
-                .trails
-                .get(&trail.id)
-                .map(|active| active.trail.version);
-            if known.is_none_or(|known| known < trail.version) {
+        let before = Sequence(state.cut.end().0.saturating_sub(1));
+        for (id, version) in self.newer_versions(&state.trails).await? {
+            let (applied, chains) = self.apply(state, (&id, version), now_ms).await?;
+            state.cut.pass_control(before, Some(applied), chains);
+        }
+        self.record_behind(state).await
+    }
+
+    /// What became of trails since: the newest version of each that has another, the end of each that is gone.
+    async fn newer_versions(
+        &self,
+        known: &ActiveTrails,
+    ) -> Result<Vec<(TrailId, u64)>, TrailsError> {
+        let catalog = &self.shared.catalog;
+        let current = catalog.current_trails().await?;
+        let mut newer = Vec::new();
+        for trail in &current.trails {
+            let version = known.get(&trail.id).map(|active| active.trail.version);
+            if version.is_none_or(|version| version < trail.version) {
                 newer.push((trail.id.clone(), trail.version));
             }
         }
-        for active in state.trails.all() {
-            let trail = &active.trail;
-            if !current.iter().any(|other| other.id == trail.id) {
-                newer.push((trail.id.clone(), trail.version + 1));
+        for active in known.all() {
+            let id = &active.trail.id;
+            let is_readable = current.trails.iter().any(|other| other.id == *id);
+            if is_readable || current.unreadable.contains(id) {
+                continue;
             }
+            // Versions that lie between are no end.
+            let mut end = active.trail.version + 1;
+            loop {
+                match catalog.trail_at(id, end).await {
+                    Ok(None) => break,
+                    Ok(Some(_)) | Err(CatalogError::Unreadable { .. }) => end += 1,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            newer.push((id.clone(), end));
         }
-        for (id, version) in newer {
-            let (applied, chains) = self.apply(state, (&id, version), now_ms).await?;
-            let before = Sequence(state.cut.end().0.saturating_sub(1));
-            state.cut.pass_control(before, Some(applied), chains);
-        }
-        self.shared.publish(&state.trails);
-        Ok(())
+        Ok(newer)
     }
 
     async fn cut_if_due(
@@ -349,7 +361,9 @@ impl Reader {
             SpoolRoom::new(0, 0)
         };
         let finished = tokio::task::spawn_blocking(move || open.finish(created_ms, &room));
-        let finished = finished.await.map_err(|_| TrailsError::ThreadEnded)?;
+        let finished = finished
+            .await
+            .map_err(TrailsError::of_thread("completing files"))?;
         let cut: Cut = finished.map_err(TrailsError::Spool)?;
         failpoints::reach(failpoints::CUT_SPOOLED);
         if let Err(error) = shared.catalog.record_cut(&cut).await {
@@ -396,7 +410,9 @@ impl Reader {
         let config = &self.shared.config;
         let spool = self.shared.spool.clone();
         let free = tokio::task::spawn_blocking(move || spool.free_bytes());
-        let free = free.await.map_err(|_| TrailsError::ThreadEnded)??;
+        let free = free
+            .await
+            .map_err(TrailsError::of_thread("measuring the disk"))??;
         // The event log must not starve for a bucket that takes nothing.
         let free = free.saturating_sub(config.free_bytes_min);
         let mut room = SpoolRoom::new(config.spool_bytes_max, config.spool_trail_bytes_max);

@@ -12,6 +12,8 @@ use crate::log_file::sha256_of;
 
 /// How the names of damaged files begin.
 const ASIDE: &str = "damaged-";
+/// How the names of quarantined records begin.
+const QUARANTINED: &str = "unreadable-";
 
 /// Files under names that nothing else has.
 #[derive(Clone, Debug)]
@@ -90,6 +92,22 @@ impl Spool {
         }
     }
 
+    /// Keeps a record that nobody can read, durably. One that is there already is kept.
+    pub(crate) fn quarantine(&self, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+        let name = format!("{QUARANTINED}{name}");
+        let path = self.folder.join(&name);
+        match self.disk.open(&path) {
+            Ok(file) if file.len()? == bytes.len() as u64 => return Ok(()),
+            // Of a write that was cut short.
+            Ok(_) => self.disk.unlink(&path)?,
+            Err(DiskError::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        self.append(&name, 0, bytes)?;
+        self.sync(&name)?;
+        self.sync_names()
+    }
+
     /// Room on its disk.
     pub(crate) fn free_bytes(&self) -> Result<u64, DiskError> {
         self.disk.free_bytes(&self.folder)
@@ -124,7 +142,8 @@ impl Spool {
     pub(crate) fn sweep(&self, known: &HashSet<String>) -> Result<usize, DiskError> {
         let mut removed = 0;
         for name in self.disk.list(&self.folder)? {
-            if !known.contains(&name) && !name.starts_with(ASIDE) {
+            let is_kept = name.starts_with(ASIDE) || name.starts_with(QUARANTINED);
+            if !known.contains(&name) && !is_kept {
                 self.remove(&name);
                 removed += 1;
             }

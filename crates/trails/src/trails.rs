@@ -14,7 +14,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::active::{ActiveTrails, EnabledRegions};
 use crate::config::TrailsConfig;
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, PutSteps};
 use crate::digests::Digests;
 use crate::error::TrailsError;
 use crate::outlet_counts::OutletCounts;
@@ -121,6 +121,8 @@ pub(crate) struct Counters {
     lost_records: AtomicU64,
     unlisted: AtomicU64,
     already_there: AtomicU64,
+    conflicts: AtomicU64,
+    quarantined: AtomicU64,
 }
 
 /// What delivery has done since the start, as numbers.
@@ -146,6 +148,10 @@ pub struct TrailsCounts {
     pub unlisted: u64,
     /// Puts that found an object of their key: attempts without answer that had succeeded, or somebody else's.
     pub already_there: u64,
+    /// Those of them that found other bytes, as far as these may be read.
+    pub conflicts: u64,
+    /// Records that could not be read and are kept beside the spool.
+    pub quarantined: u64,
 }
 
 impl Counters {
@@ -182,6 +188,14 @@ impl Counters {
 
     pub(crate) fn add_already_there(&self) {
         self.already_there.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_conflict(&self) {
+        self.conflicts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_quarantined(&self, records: u64) {
+        self.quarantined.fetch_add(records, Ordering::Relaxed);
     }
 
     pub(crate) fn add_unlisted(&self) {
@@ -244,6 +258,24 @@ impl Shared {
         let _ = removing.await;
     }
 
+    /// Removes the files that the catalog does not know: what gave an error when it was recorded may be
+    /// recorded all the same.
+    pub(crate) async fn settle_doubtful(
+        &self,
+        doubtful: &mut Vec<String>,
+    ) -> Result<(), TrailsError> {
+        if doubtful.is_empty() {
+            return Ok(());
+        }
+        let known: HashSet<String> = self.catalog.spooled().await?.into_iter().collect();
+        for name in doubtful.drain(..) {
+            if !known.contains(&name) {
+                self.release_spooled(&name).await;
+            }
+        }
+        Ok(())
+    }
+
     /// The trails at the reader's position.
     pub(crate) fn current(&self) -> Option<Arc<ActiveTrails>> {
         self.current
@@ -252,10 +284,9 @@ impl Shared {
             .clone()
     }
 
-    /// True if the trail is known to be deleted.
+    /// True if the trail is known to be deleted. One that this build cannot read is not.
     pub(crate) fn is_deleted(&self, trail: &TrailId) -> bool {
-        self.current()
-            .is_some_and(|trails| trails.get(trail).is_none())
+        self.current().is_some_and(|trails| !trails.exists(trail))
     }
 }
 
@@ -267,11 +298,15 @@ impl Trails {
             let entropy = Arc::clone(&parts.entropy);
             tokio::task::spawn_blocking(move || Spool::open(disk, &folder, entropy))
         };
-        let spool = spool.await.map_err(|_| TrailsError::ThreadEnded)??;
+        let spool = spool
+            .await
+            .map_err(TrailsError::of_thread("opening the spool"))??;
         let known: HashSet<String> = parts.catalog.spooled().await?.into_iter().collect();
         let sweeping = spool.clone();
         let swept = tokio::task::spawn_blocking(move || sweeping.sweep(&known));
-        let swept = swept.await.map_err(|_| TrailsError::ThreadEnded)??;
+        let swept = swept
+            .await
+            .map_err(TrailsError::of_thread("sweeping the spool"))??;
         if swept > 0 {
             tracing::info!(
                 files = swept,
@@ -311,8 +346,8 @@ impl Trails {
     /// Learns how trails are configured now. Call after each change of one, before it is answered: from then on
     /// what the trail selects is recorded.
     pub async fn refresh(&self) -> Result<(), TrailsError> {
-        let trails = self.shared.catalog.current_trails().await?;
-        let newest = Arc::new(ActiveTrails::new(trails));
+        let found = self.shared.catalog.current_trails().await?;
+        let newest = Arc::new(ActiveTrails::new(found.trails));
         let mut held = self
             .shared
             .newest
@@ -351,6 +386,8 @@ impl Trails {
             lost_records: get(&counters.lost_records),
             unlisted: get(&counters.unlisted),
             already_there: get(&counters.already_there),
+            conflicts: get(&counters.conflicts),
+            quarantined: get(&counters.quarantined),
         }
     }
 
@@ -397,6 +434,12 @@ impl Trails {
     /// Puts every file that may be put now, once. For tests.
     pub async fn deliver_now(&self) -> Result<(), TrailsError> {
         Delivery::new(Arc::clone(&self.shared)).drain().await
+    }
+
+    /// The puts of this node one step at a time, with the places and pauses that they have while it runs. For
+    /// tests, whose clock stands still between two steps.
+    pub fn put_steps(&self) -> PutSteps {
+        PutSteps(Delivery::new(Arc::clone(&self.shared)))
     }
 
     /// Tells topics, log groups and buses what waits, once. For tests.
@@ -464,7 +507,7 @@ impl Trails {
     fn trouble(&self, during: &'static str, error: TrailsError) -> Result<Duration, TrailsError> {
         self.shared.counters.add_failure();
         match error {
-            TrailsError::LogElsewhere { .. } | TrailsError::ThreadEnded => Err(error),
+            TrailsError::LogElsewhere { .. } | TrailsError::ThreadsEnded => Err(error),
             error => {
                 tracing::error!(during, %error, "delivery has trouble and tries again");
                 Ok(RETRY)

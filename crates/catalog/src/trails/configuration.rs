@@ -4,6 +4,7 @@ use cairn_model::{AccountId, ControlRecord, Region, Trail, TrailId};
 use sqlx::{Row, SqliteConnection};
 
 use crate::error::CatalogError;
+use crate::trails::delivery::CurrentTrails;
 use crate::trails::stored;
 use crate::transaction::{ReadTransaction, WriteTransaction};
 
@@ -51,14 +52,26 @@ impl TrailView<'_> {
         rows.iter().map(current_of).collect()
     }
 
-    /// Every trail of every account: what a reader of the log starts from.
-    pub async fn all(&mut self) -> Result<Vec<Trail>, CatalogError> {
+    /// Every trail of every account. One that cannot be read keeps no other from being known.
+    pub async fn all_readable(&mut self) -> Result<CurrentTrails, CatalogError> {
+        let during = "reading trails";
         let query = format!("{CURRENT} ORDER BY t.account, t.home_region, t.name");
         let rows = sqlx::query(sqlx::AssertSqlSafe(query))
             .fetch_all(&mut *self.connection)
             .await
-            .map_err(CatalogError::while_("reading trails"))?;
-        rows.iter().map(current_of).collect()
+            .map_err(CatalogError::while_(during))?;
+        let mut known = CurrentTrails::default();
+        for row in &rows {
+            match current_of(row) {
+                Ok(trail) => known.trails.push(trail),
+                Err(CatalogError::Unreadable { .. }) => {
+                    let id = row.try_get(1).map_err(CatalogError::while_(during))?;
+                    known.unreadable.push(TrailId(id));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(known)
     }
 
     /// The trails that are there in a Region: those made in it and those that cover every Region (TRL-025). These

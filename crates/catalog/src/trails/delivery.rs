@@ -98,6 +98,15 @@ pub struct ReaderState {
     pub unreadable: Vec<TrailId>,
 }
 
+/// The trails as they are configured now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CurrentTrails {
+    /// Those that this build can read.
+    pub trails: Vec<Trail>,
+    /// Those that it cannot.
+    pub unreadable: Vec<TrailId>,
+}
+
 /// A version that counts from somewhere in a cut on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedTrail {
@@ -318,7 +327,7 @@ pub trait TrailsCatalog: Send + Sync + fmt::Debug {
     -> Result<Option<u64>>;
 
     /// Every trail as it is configured now, wherever the reader is.
-    async fn current_trails(&self) -> Result<Vec<Trail>>;
+    async fn current_trails(&self) -> Result<CurrentTrails>;
 
     /// Records a cut, all of it or nothing. Refused as out of step if another was recorded meanwhile.
     async fn record_cut(&self, cut: &Cut) -> Result<()>;

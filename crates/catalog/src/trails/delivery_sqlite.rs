@@ -4,8 +4,8 @@
 
 use super::configuration::ReadTrails;
 use super::delivery::{
-    ChainId, Cut, Delivered, DigestChain, FailedAttempt, FileId, NewDigest, ReaderState,
-    RecordedFile, SigningKey, SpoolUse, TrailsCatalog,
+    ChainId, CurrentTrails, Cut, Delivered, DigestChain, FailedAttempt, FileId, NewDigest,
+    ReaderState, RecordedFile, SigningKey, SpoolUse, TrailsCatalog,
 };
 use super::delivery_rows::{
     CHAIN_COLUMNS, FILE_COLUMNS, column, digest_chain, number, recorded_file, signing_key,
@@ -78,8 +78,8 @@ impl TrailsCatalog for Catalog {
         row.map(|row| number(&row, "version")).transpose()
     }
 
-    async fn current_trails(&self) -> Result<Vec<Trail>> {
-        self.read().await?.trails().all().await
+    async fn current_trails(&self) -> Result<CurrentTrails> {
+        self.read().await?.trails().all_readable().await
     }
 
     async fn record_cut(&self, cut: &Cut) -> Result<()> {
@@ -329,11 +329,10 @@ impl TrailsCatalog for Catalog {
 
     async fn spool_use(&self) -> Result<Vec<SpoolUse>> {
         let rows = sqlx::query(
-            "SELECT trail_id, sum(delivered_ms IS NULL) AS files, \
-                 sum(CASE WHEN delivered_ms IS NULL THEN event_count ELSE 0 END) AS events, \
-                 sum(byte_count) AS bytes, \
-                 min(CASE WHEN delivered_ms IS NULL THEN created_ms END) AS oldest \
-             FROM trail_files GROUP BY trail_id",
+            "SELECT trail_id, waiting_files AS files, waiting_events AS events, byte_count AS bytes, \
+                 (SELECT min(created_ms) FROM trail_files AS f \
+                  WHERE f.trail_id = s.trail_id AND f.delivered_ms IS NULL) AS oldest \
+             FROM trail_spool AS s ORDER BY trail_id",
         )
         .fetch_all(&self.readers)
         .await

@@ -15,8 +15,8 @@ mod tags;
 
 pub use configuration::{ReadTrails, TrailView};
 pub use delivery::{
-    AppliedTrail, ChainChange, ChainId, Cut, Delivered, DigestChain, FailedAttempt, FileId,
-    FileKind, LostFeed, LostFile, NewDigest, PlannedFile, PreviousDigest, ReaderState,
+    AppliedTrail, ChainChange, ChainId, CurrentTrails, Cut, Delivered, DigestChain, FailedAttempt,
+    FileId, FileKind, LostFeed, LostFile, NewDigest, PlannedFile, PreviousDigest, ReaderState,
     RecordedFile, SigningKey, SpoolUse, TrailsCatalog,
 };
 pub use outlets::{

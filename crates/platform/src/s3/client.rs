@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use aws_credential_types::Credentials;
+use aws_lc_rs::digest::{Context, SHA256};
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
@@ -17,7 +18,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use super::failure::element;
 use super::{
     ListedObject, NewObject, ObjectEncryption, ObjectHead, ObjectPage, ObjectReader, PutOutcome,
-    S3CredentialSource, S3EndpointConfig, S3Failure, S3Purpose,
+    S3CredentialSource, S3EndpointConfig, S3Failure, S3Purpose, StoredBytes,
 };
 
 /// One endpoint's client.
@@ -110,17 +111,38 @@ impl S3Client {
         // A success whose body is an error comes as an error: the SDK looks into it.
         let sent = request.customize().config_override(signer).send().await;
         match sent {
-            Ok(answer) => told_encryption(
-                object,
-                answer.server_side_encryption.as_ref(),
-                answer.ssekms_key_id.as_deref(),
-            ),
+            Ok(answer) => {
+                confirm_checksum(object, answer.checksum_sha256())?;
+                let told = answer.server_side_encryption.as_ref();
+                told_encryption(object, told, answer.ssekms_key_id.as_deref())
+            }
             Err(error) => match S3Failure::of(&error) {
                 failure if object.if_none_match && failure.http_status == Some(412) => {
                     Ok(PutOutcome::AlreadyThere)
                 }
                 failure => Err(failure),
             },
+        }
+    }
+
+    /// Whether the object of this key has these bytes. They are read whole: no other proof is known to every
+    /// server.
+    pub async fn compare(&self, object: &NewObject, purpose: &S3Purpose) -> StoredBytes {
+        let Ok(mut reader) = self.get(&object.bucket, &object.key, purpose).await else {
+            return StoredBytes::Unreadable;
+        };
+        let mut hash = Context::new(&SHA256);
+        loop {
+            match reader.next_piece().await {
+                Ok(Some(piece)) => hash.update(&piece),
+                Ok(None) => break,
+                Err(_) => return StoredBytes::Unreadable,
+            }
+        }
+        if hash.finish().as_ref() == object.sha256 {
+            StoredBytes::Same
+        } else {
+            StoredBytes::Other
         }
     }
 
@@ -237,6 +259,16 @@ impl S3Client {
         );
         Ok(Config::builder().credentials_provider(credentials))
     }
+}
+
+/// A server that says what it has stored must have stored what was sent.
+fn confirm_checksum(object: &NewObject, stored: Option<&str>) -> Result<(), S3Failure> {
+    let sent = aws_smithy_types::base64::encode(object.sha256);
+    if stored.is_none_or(|stored| stored == sent) {
+        return Ok(());
+    }
+    let message = "the checksum of what was stored is not that of what was sent";
+    Err(S3Failure::new(S3Failure::INVALID_ANSWER, message))
 }
 
 /// A client that trusts the system's certificates and those of `ca_file`.

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{NewObject, ObjectPuts, PutOutcome, S3Failure, S3Purpose};
+use super::{NewObject, ObjectPuts, PutOutcome, S3Failure, S3Purpose, StoredBytes};
 
 /// Buckets in memory. Each put takes the next entry of the script of its bucket; without one it succeeds.
 #[derive(Debug, Default)]
@@ -41,6 +41,8 @@ struct State {
     buckets: BTreeSet<String>,
     objects: BTreeMap<(String, String), MemoryObject>,
     scripts: BTreeMap<String, VecDeque<ScriptedPut>>,
+    /// Whether those who put may read.
+    is_readable: bool,
     attempts: u64,
     conflicts: Vec<(String, String)>,
 }
@@ -67,11 +69,22 @@ impl MemoryPuts {
         state.objects.retain(|(of, _), _| of != bucket);
     }
 
+    /// Takes an object away.
+    pub fn remove_object(&self, bucket: &str, key: &str) {
+        let mut state = self.locked();
+        state.objects.remove(&(bucket.to_owned(), key.to_owned()));
+    }
+
     /// What happens to the next puts into `bucket`, one entry each.
     pub fn script(&self, bucket: &str, puts: impl IntoIterator<Item = ScriptedPut>) {
         let mut state = self.locked();
         let script = state.scripts.entry(bucket.to_owned()).or_default();
         script.extend(puts);
+    }
+
+    /// Lets those who put read as well.
+    pub fn allow_reading(&self) {
+        self.locked().is_readable = true;
     }
 
     /// All objects by bucket and key.
@@ -145,6 +158,19 @@ impl ObjectPuts for MemoryPuts {
                 state.store(object, bytes, purpose)?;
                 Err(failure)
             }
+        }
+    }
+
+    async fn compare(&self, object: &NewObject, _: &S3Purpose) -> StoredBytes {
+        let state = self.locked();
+        let place = (object.bucket.clone(), object.key.clone());
+        let Some(stored) = state.objects.get(&place).filter(|_| state.is_readable) else {
+            return StoredBytes::Unreadable;
+        };
+        if stored.request.sha256 == object.sha256 {
+            StoredBytes::Same
+        } else {
+            StoredBytes::Other
         }
     }
 }

@@ -75,6 +75,17 @@ pub enum PutOutcome {
     AlreadyThere,
 }
 
+/// What lies under the key of an object that was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoredBytes {
+    /// Its bytes.
+    Same,
+    /// Others.
+    Other,
+    /// Nobody may say: most buckets of trails let CloudTrail write and not read.
+    Unreadable,
+}
+
 impl NewObject {
     /// The bytes, which are those that `sha256` was made of.
     pub(super) async fn read_body(&self) -> Result<Bytes, S3Failure> {

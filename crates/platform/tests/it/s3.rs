@@ -13,7 +13,7 @@ use bytes::Bytes;
 use cairn_platform::{
     BucketPattern, CredentialSource, NewObject, ObjectBody, ObjectEncryption, ObjectPuts as _,
     PutOutcome, S3Client, S3CredentialSource, S3Credentials, S3EndpointConfig, S3Endpoints,
-    S3Failure, S3Purpose, S3Timeouts,
+    S3Failure, S3Purpose, S3Timeouts, StoredBytes,
 };
 
 use fake_endpoint::{Answer, FakeEndpoint};
@@ -196,6 +196,51 @@ async fn an_endpoint_that_uses_another_key_has_failed() {
         let expected = (!is_good).then(|| S3Failure::NOT_ENCRYPTED.to_owned());
         assert_eq!(failure, expected, "{wanted} {told}");
     }
+}
+
+// Proves: R14
+#[tokio::test]
+async fn an_answer_that_names_another_checksum_is_no_success() {
+    let other = aws_smithy_types::base64::encode([7; 32]);
+    let header = format!("x-amz-checksum-sha256: {other}");
+    let (outcome, _) = put(Answer::new("200 OK", &[&header], ""), &object()).await;
+    let failure = outcome.expect_err("something else was stored");
+    assert_eq!(failure.code, S3Failure::INVALID_ANSWER);
+    let sent = aws_smithy_types::base64::encode(object().sha256);
+    let header = format!("x-amz-checksum-sha256: {sent}");
+    let (outcome, _) = put(Answer::new("200 OK", &[&header], ""), &object()).await;
+    assert_eq!(outcome, Ok(PutOutcome::Created));
+}
+
+// Proves: R14
+#[tokio::test]
+async fn what_lies_under_a_key_is_compared_where_it_may_be_read() {
+    for (answer, expected) in [
+        (Answer::new("200 OK", &[], "the bytes"), StoredBytes::Same),
+        (
+            Answer::new("200 OK", &[], "other bytes"),
+            StoredBytes::Other,
+        ),
+        (
+            Answer::error("403 Forbidden", "AccessDenied"),
+            StoredBytes::Unreadable,
+        ),
+    ] {
+        let endpoint = FakeEndpoint::start(vec![answer]).await;
+        let configured = S3EndpointConfig {
+            buckets: vec![BucketPattern::new("*")],
+            ..config(&endpoint.url)
+        };
+        let endpoints = S3Endpoints::new(vec![configured], config(&endpoint.url));
+        let endpoints = endpoints.expect("clients");
+        assert_eq!(endpoints.compare(&object(), &delivery()).await, expected);
+    }
+    // The embedded endpoint is not asked.
+    let endpoint = FakeEndpoint::start(vec![Answer::new("200 OK", &[], "the bytes")]).await;
+    let endpoints = S3Endpoints::new(Vec::new(), config(&endpoint.url)).expect("clients");
+    let found = endpoints.compare(&object(), &delivery()).await;
+    assert_eq!(found, StoredBytes::Unreadable);
+    assert!(endpoint.asked().is_empty());
 }
 
 // Proves: R14

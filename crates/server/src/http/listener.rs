@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connections::{Activity, ConnectionPlace, Connections};
 use super::socket::Socket;
-use super::{ConnectionFacts, ResponseBody, large_answer, tls};
+use super::{ConnectionFacts, ResponseBody, date, large_answer, tls};
 use crate::config::{HttpConfig, TlsConfig};
 use crate::error::StartError;
 
@@ -189,15 +189,18 @@ impl ConnectionService {
         let facts = Arc::new(facts);
         let handler = Arc::clone(&self.handler);
         let requests = Arc::clone(&place);
+        let clock = Arc::clone(&self.clock);
         let service = service_fn(move |mut request: Request<Incoming>| {
             let active = Arc::new(requests.begin_request());
             request.extensions_mut().insert(Activity::of(&active));
             let handler = Arc::clone(&handler);
             let facts = Arc::clone(&facts);
             let place = Arc::clone(&requests);
+            let clock = Arc::clone(&clock);
             async move {
                 let response = handler.handle(&facts, request).await;
-                let response = large_answer::watched(response, &place);
+                let mut response = large_answer::watched(response, &place);
+                date::stamp(&mut response, &*clock);
                 drop(active);
                 Ok::<_, Infallible>(response)
             }

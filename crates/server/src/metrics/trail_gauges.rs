@@ -20,6 +20,8 @@ pub(crate) struct TrailGauges {
     lost_records: Gauge,
     unlisted: Gauge,
     already_there: Gauge,
+    conflicts: Gauge,
+    quarantined: Gauge,
     waiting_files: Gauge,
     waiting_events: Gauge,
     spool_bytes: Gauge,
@@ -40,6 +42,8 @@ impl TrailGauges {
             (&self.lost_records, counts.lost_records),
             (&self.unlisted, counts.unlisted),
             (&self.already_there, counts.already_there),
+            (&self.conflicts, counts.conflicts),
+            (&self.quarantined, counts.quarantined),
         ] {
             gauge.set(signed(value));
         }
@@ -57,6 +61,34 @@ impl TrailGauges {
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
+        self.register_counts(registry);
+        for (name, help, gauge) in [
+            (
+                "trails_waiting_files",
+                "Files that wait for their buckets",
+                &self.waiting_files,
+            ),
+            (
+                "trails_waiting_events",
+                "Events in these files",
+                &self.waiting_events,
+            ),
+            (
+                "trails_spool_bytes",
+                "Bytes of the spool",
+                &self.spool_bytes,
+            ),
+            (
+                "trails_oldest_waiting_seconds",
+                "Age of the oldest file that waits for its bucket, 0 if none does",
+                &self.oldest_waiting_seconds,
+            ),
+        ] {
+            registry.register(name, help, gauge.clone());
+        }
+    }
+
+    fn register_counts(&self, registry: &mut Registry) {
         for (name, help, gauge) in [
             (
                 "trails_cuts",
@@ -105,24 +137,14 @@ impl TrailGauges {
                 &self.already_there,
             ),
             (
-                "trails_waiting_files",
-                "Files that wait for their buckets",
-                &self.waiting_files,
+                "trails_conflicts",
+                "Puts that found other bytes under their key, where these may be read",
+                &self.conflicts,
             ),
             (
-                "trails_waiting_events",
-                "Events in these files",
-                &self.waiting_events,
-            ),
-            (
-                "trails_spool_bytes",
-                "Bytes of the spool",
-                &self.spool_bytes,
-            ),
-            (
-                "trails_oldest_waiting_seconds",
-                "Age of the oldest file that waits for its bucket, 0 if none does",
-                &self.oldest_waiting_seconds,
+                "trails_quarantined",
+                "Records that no trail can read, kept in the spool's folder",
+                &self.quarantined,
             ),
         ] {
             registry.register(name, help, gauge.clone());

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cairn_catalog::CatalogError;
 use cairn_catalog::trails::{
-    ChainId, Cut, Delivered, DigestChain, FailedAttempt, FileId, FileKind, NewDigest, ReaderState,
-    RecordedFile, SigningKey, SpoolUse, TrailsCatalog,
+    ChainId, CurrentTrails, Cut, Delivered, DigestChain, FailedAttempt, FileId, FileKind,
+    NewDigest, ReaderState, RecordedFile, SigningKey, SpoolUse, TrailsCatalog,
 };
 use cairn_model::{PartitionId, Region, Trail, TrailId};
 
@@ -138,7 +138,7 @@ impl TrailsCatalog for LooseTrails {
         self.catalog.applied_version(partition, trail).await
     }
 
-    async fn current_trails(&self) -> Result<Vec<Trail>> {
+    async fn current_trails(&self) -> Result<CurrentTrails> {
         self.catalog.current_trails().await
     }
 

@@ -109,10 +109,15 @@ impl Stage {
 
     /// Every delivered log file of the Region stands in a digest.
     pub(crate) async fn check_all_listed(&self, region_name: &str) {
+        self.check_listed(region_name, &[BUCKET, "other"]).await;
+    }
+
+    /// Every log file of the Region in these buckets stands in a digest, and no other.
+    pub(crate) async fn check_listed(&self, region_name: &str, buckets: &[&str]) {
         let mut listed = self.check_chain(region_name).await;
         listed.sort_unstable();
         let mut delivered = Vec::new();
-        for bucket in [BUCKET, "other"] {
+        for bucket in buckets {
             delivered.extend(self.keys(bucket, &format!("/CloudTrail/{region_name}/")));
         }
         delivered.sort_unstable();

@@ -18,15 +18,59 @@ use cairn_model::{
 };
 use cairn_platform::{
     Clock, Disk, Entropy, ManualClock, MasterKey, MemoryBuses, MemoryLogStreams, MemoryPuts,
-    MemoryTopics, RealDisk, SeededEntropy,
+    MemoryTopics, ObjectPuts, RealDisk, SeededEntropy,
 };
 use cairn_trails::{BusParts, OutletParts, RegionsOfAccount, Trails, TrailsConfig, TrailsParts};
 use serde_json::Value;
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 pub(crate) const BUCKET: &str = "audit";
 pub(crate) const ACCOUNT: &str = "111122223333";
 /// 2026-11-21T10:02:30Z.
 pub(crate) const START_MS: i64 = 1_795_255_350_000;
+
+/// What a node is made of.
+#[derive(Clone)]
+struct Parts {
+    config: TrailsConfig,
+    catalog: Arc<Catalog>,
+    log: Arc<dyn EventLog>,
+    puts: Arc<dyn ObjectPuts>,
+    clock: Arc<ManualClock>,
+    entropy: Arc<dyn Entropy>,
+    disk: Arc<dyn Disk>,
+    master_key: MasterKey,
+    told: Told,
+}
+
+impl Parts {
+    async fn open(&self) -> Arc<Trails> {
+        let parts = TrailsParts {
+            config: self.config.clone(),
+            catalog: Arc::clone(&self.catalog) as _,
+            log: Arc::clone(&self.log),
+            disk: Arc::clone(&self.disk),
+            puts: Arc::clone(&self.puts),
+            outlets: OutletParts {
+                catalog: Arc::clone(&self.catalog) as _,
+                topics: Arc::clone(&self.told.topics) as _,
+                log_streams: Arc::clone(&self.told.logs) as _,
+                buses: self.told.has_buses.then_some(BusParts {
+                    buses: Arc::clone(&self.told.buses) as _,
+                    source_prefix: "aws.".to_owned(),
+                }),
+            },
+            master_key: self.master_key.clone(),
+            clock: Arc::clone(&self.clock) as _,
+            entropy: Arc::clone(&self.entropy),
+            enabled_regions: RegionsOfAccount::new(|_| {
+                vec![region("us-east-1"), region("eu-west-1")]
+            }),
+        };
+        Trails::open(parts).await.expect("opens")
+    }
+}
 
 /// Everything around a `Trails`.
 pub(crate) struct Stage {
@@ -37,10 +81,7 @@ pub(crate) struct Stage {
     pub(crate) puts: Arc<MemoryPuts>,
     pub(crate) told: Told,
     pub(crate) trails: Arc<Trails>,
-    pub(crate) config: TrailsConfig,
-    disk: Arc<dyn Disk>,
-    entropy: Arc<dyn Entropy>,
-    master_key: MasterKey,
+    parts: Parts,
     events: u64,
 }
 
@@ -92,79 +133,103 @@ impl Stage {
             ..TrailsConfig::default()
         });
         let puts = Arc::new(MemoryPuts::new(&[BUCKET, "other"]));
-        let master_key = MasterKey::generate(&*entropy);
         let told = Told::default();
-        let parts = Self::parts(
-            (&config, &catalog, &log, &puts),
-            (&clock, &entropy, &disk, &master_key),
-            &told,
-        );
-        let trails = Trails::open(parts).await.expect("opens");
+        let parts = Parts {
+            config,
+            catalog: Arc::clone(&catalog),
+            log: Arc::clone(&log) as _,
+            puts: Arc::clone(&puts) as _,
+            clock: Arc::clone(&clock),
+            master_key: MasterKey::generate(&*entropy),
+            entropy,
+            disk,
+            told: told.clone(),
+        };
         Self {
+            trails: parts.open().await,
             folder,
             clock,
             log,
             catalog,
             puts,
             told,
-            trails,
-            config,
-            disk,
-            entropy,
-            master_key,
+            parts,
             events: 0,
-        }
-    }
-
-    fn parts(
-        (config, catalog, log, puts): (
-            &TrailsConfig,
-            &Arc<Catalog>,
-            &Arc<MemoryLog>,
-            &Arc<MemoryPuts>,
-        ),
-        (clock, entropy, disk, master_key): (
-            &Arc<ManualClock>,
-            &Arc<dyn Entropy>,
-            &Arc<dyn Disk>,
-            &MasterKey,
-        ),
-        told: &Told,
-    ) -> TrailsParts {
-        let buses = Arc::clone(&told.buses) as _;
-        let source_prefix = "aws.".to_owned();
-        TrailsParts {
-            config: config.clone(),
-            catalog: Arc::clone(catalog) as _,
-            log: Arc::clone(log) as _,
-            disk: Arc::clone(disk),
-            puts: Arc::clone(puts) as _,
-            outlets: OutletParts {
-                catalog: Arc::clone(catalog) as _,
-                topics: Arc::clone(&told.topics) as _,
-                log_streams: Arc::clone(&told.logs) as _,
-                buses: told.has_buses.then_some(BusParts {
-                    buses,
-                    source_prefix,
-                }),
-            },
-            master_key: master_key.clone(),
-            clock: Arc::clone(clock) as _,
-            entropy: Arc::clone(entropy),
-            enabled_regions: RegionsOfAccount::new(|_| {
-                vec![region("us-east-1"), region("eu-west-1")]
-            }),
         }
     }
 
     /// As after a crash: nothing of what was in memory is there.
     pub(crate) async fn restart(&mut self) {
-        let parts = Self::parts(
-            (&self.config, &self.catalog, &self.log, &self.puts),
-            (&self.clock, &self.entropy, &self.disk, &self.master_key),
-            &self.told,
-        );
-        self.trails = Trails::open(parts).await.expect("opens again");
+        self.parts.told = self.told.clone();
+        self.trails = self.parts.open().await;
+    }
+
+    /// Another node with the same catalog, log, spool and buckets.
+    pub(crate) async fn another_node(&self) -> Arc<Trails> {
+        self.parts.open().await
+    }
+
+    /// Puts go this way from the next start on.
+    pub(crate) fn put_through(&mut self, puts: Arc<dyn ObjectPuts>) {
+        self.parts.puts = puts;
+    }
+
+    /// The log is read this way from the next start on.
+    pub(crate) fn read_through(&mut self, log: Arc<dyn EventLog>) {
+        self.parts.log = log;
+    }
+
+    /// A node that goes on from a copy of catalog and spool as they are now: it knows nothing of what the first
+    /// one does from here on. The copy lives as long as the folder that comes with it.
+    pub(crate) async fn fork(&self) -> (Arc<Trails>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let copied = std::process::Command::new("cp")
+            .args(["-r", "-T"])
+            .args([self.folder.path(), folder.path()])
+            .status();
+        assert!(copied.expect("cp is there").success());
+        let shown = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let catalog = Catalog::open(&folder.path().join("catalog.sqlite"), shown).await;
+        let mut parts = self.parts.clone();
+        parts.catalog = Arc::new(catalog.expect("opens"));
+        parts.config.spool_folder = folder.path().join("spool");
+        (parts.open().await, folder)
+    }
+
+    /// Runs a statement in the catalog, behind its back.
+    pub(crate) async fn execute(&self, statement: &'static str) {
+        let mut connection = self.connect().await;
+        sqlx::query(statement)
+            .execute(&mut connection)
+            .await
+            .expect("executes");
+    }
+
+    async fn connect(&self) -> SqliteConnection {
+        let file = self.folder.path().join("catalog.sqlite");
+        let options = SqliteConnectOptions::new().filename(file);
+        SqliteConnection::connect_with(&options)
+            .await
+            .expect("connects")
+    }
+
+    /// What the catalog says that trails hold of the spool is what their files add up to.
+    pub(crate) async fn check_spool_use(&self) {
+        type Sums = Vec<(String, i64, i64, i64)>;
+        let mut connection = self.connect().await;
+        let kept: Sums = sqlx::query_as("SELECT * FROM trail_spool ORDER BY trail_id")
+            .fetch_all(&mut connection)
+            .await
+            .expect("reads");
+        let counted: Sums = sqlx::query_as(
+            "SELECT trail_id, sum(delivered_ms IS NULL), \
+                 sum(CASE WHEN delivered_ms IS NULL THEN event_count ELSE 0 END), sum(byte_count) \
+             FROM trail_files GROUP BY trail_id ORDER BY trail_id",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .expect("reads");
+        assert_eq!(kept, counted);
     }
 
     /// A trail of the account that takes all management events, as put into catalog and log.
@@ -243,21 +308,7 @@ impl Stage {
 
     /// Appends an event as it stands; its `eventID`.
     pub(crate) async fn append_event(&self, json: &str) -> String {
-        let mut completion = Completion {
-            account: account(ACCOUNT),
-            new_event_id: &mut || "unused".to_owned(),
-        };
-        let bytes = Bytes::from(json.to_owned());
-        let event = canonicalize(&bytes, &mut completion).expect("a valid event");
-        let id = event.header.event_id.clone().into_owned();
-        let mut header = Vec::new();
-        event.header.encode(&mut header);
-        let record = NewRecord {
-            kind: RecordKind::Event,
-            header: Bytes::from(header),
-            body: event.json,
-            context: Bytes::new(),
-        };
+        let (record, id) = event_record(json);
         self.append(vec![record]).await;
         id
     }
@@ -351,6 +402,26 @@ impl Stage {
         let entries = std::fs::read_dir(folder).expect("the spool");
         entries.map(|entry| entry.expect("a file").path()).collect()
     }
+}
+
+/// An event as the door appends it, and its `eventID`.
+fn event_record(json: &str) -> (NewRecord, String) {
+    let mut completion = Completion {
+        account: account(ACCOUNT),
+        new_event_id: &mut || "unused".to_owned(),
+    };
+    let bytes = Bytes::from(json.to_owned());
+    let event = canonicalize(&bytes, &mut completion).expect("a valid event");
+    let id = event.header.event_id.clone().into_owned();
+    let mut header = Vec::new();
+    event.header.encode(&mut header);
+    let record = NewRecord {
+        kind: RecordKind::Event,
+        header: Bytes::from(header),
+        body: event.json,
+        context: Bytes::new(),
+    };
+    (record, id)
 }
 
 pub(crate) fn account(text: &str) -> AccountId {
