@@ -103,8 +103,17 @@ impl StoredBuckets {
                 has_own_context,
             } => (key_id, context, has_own_context),
         };
-        let arn = || format!("arn:aws:s3:::{}/{key}", bucket.facts.name);
-        context.entry(OBJECT_ARN.to_owned()).or_insert_with(arn);
+        // Policies of keys rely on it, so a request may not choose it.
+        let arn = format!("arn:aws:s3:::{}/{key}", bucket.facts.name);
+        let is_chosen = |(name, value): (&String, &String)| {
+            name.eq_ignore_ascii_case(OBJECT_ARN) && (name != OBJECT_ARN || *value != arn)
+        };
+        if context.iter().any(is_chosen) {
+            return Err(invalid(&format!(
+                "In the encryption context {OBJECT_ARN} can only be the object's own ARN"
+            )));
+        }
+        context.insert(OBJECT_ARN.to_owned(), arn);
         let used = KeyUse {
             bucket: &bucket.facts,
             context: &context,

@@ -113,7 +113,8 @@ impl S3Client {
         match sent {
             Ok(answer) => {
                 confirm_checksum(object, answer.checksum_sha256())?;
-                told_encryption(object, answer.server_side_encryption.as_ref())
+                let told = answer.server_side_encryption.as_ref();
+                told_encryption(object, told, answer.ssekms_key_id.as_deref())
             }
             Err(error) => match S3Failure::of(&error) {
                 failure if object.if_none_match && failure.http_status == Some(412) => {
@@ -303,17 +304,39 @@ pub(crate) fn http_client(
         .build_https())
 }
 
-/// What came of a put. An endpoint that does not know SSE-KMS may store the object all the same: that is no success.
+/// What came of a put. An endpoint that does not know SSE-KMS may store the object all the same, or take another key:
+/// that is no success. An endpoint need not name the key.
 fn told_encryption(
     object: &NewObject,
     told: Option<&ServerSideEncryption>,
+    told_key: Option<&str>,
 ) -> Result<PutOutcome, S3Failure> {
-    let is_kms = matches!(object.encryption, Some(ObjectEncryption::Kms { .. }));
-    if is_kms && told != Some(&ServerSideEncryption::AwsKms) {
-        let message = "the endpoint does not say that it has encrypted the object with the KMS key";
-        return Err(S3Failure::new(S3Failure::NOT_ENCRYPTED, message));
+    let failed = |message: &str| Err(S3Failure::new(S3Failure::NOT_ENCRYPTED, message));
+    let Some(ObjectEncryption::Kms { key_id, .. }) = &object.encryption else {
+        return Ok(PutOutcome::Created);
+    };
+    if told != Some(&ServerSideEncryption::AwsKms) {
+        return failed(
+            "the endpoint does not say that it has encrypted the object with the KMS key",
+        );
+    }
+    if told_key.is_some_and(|told| !is_same_key(key_id, told)) {
+        return failed("the endpoint says that it has encrypted the object with another KMS key");
     }
     Ok(PutOutcome::Created)
+}
+
+/// Whether two names can be those of one key: either may be its ARN or its ID alone. An alias tells nothing.
+fn is_same_key(wanted: &str, told: &str) -> bool {
+    let id = |name: &str| name.rsplit_once(":key/").map(|(_, id)| id.to_owned());
+    if wanted.starts_with("alias/") || wanted.contains(":alias/") || wanted == told {
+        return true;
+    }
+    match (id(wanted), id(told)) {
+        (Some(wanted), None) => wanted == told,
+        (None, Some(told)) => wanted == told,
+        (Some(_), Some(_)) | (None, None) => false,
+    }
 }
 
 /// The Region in an answer with one element more around it than AWS's, as SeaweedFS gives it.
