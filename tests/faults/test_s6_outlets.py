@@ -2,6 +2,7 @@
 get their files all the same; who was to be told is told of everything, some of it twice."""
 
 import json
+import signal
 import threading
 import urllib.request
 from collections import Counter
@@ -13,7 +14,7 @@ from harness.events import EventMaker, encode
 from harness.fault_proxy import Fault, FaultProxy, Plan
 from harness.ledger import Ledger
 from harness.moto import Moto, write_credentials
-from harness.outlets import GROUP, GROUP_ARN, ROLE_ARN, STREAM, Told, make_role
+from harness.outlets import GROUP, GROUP_ARN, POINTS, ROLE_ARN, STREAM, Told, make_role
 from harness.producer import Producer
 from harness.results import amount, first_seed, record
 from harness.trails import Journey, bucket_policy, trail_arn
@@ -22,6 +23,8 @@ from harness.waiting import eventually
 ROUNDS = amount(usual=1, full=20)
 EVENTS = 240
 SECONDS = 120.0
+#: Events of a bus that a crash may repeat: eight windows of sixty.
+BUS_REPEATS_MAX = 480
 BUCKET, NAME = "logs", "audit-trail"
 FAULTS = (Fault.DROP_ANSWER, Fault.RESET, Fault.TRUNCATE, Fault.DELAY)
 TIMES = {"CAIRN_TRAILS_DELIVERY_INTERVAL": "1s", "CAIRN_TRAILS_RETRY_PAUSE_MAX": "200ms"}
@@ -180,12 +183,15 @@ class Stage:
     def run(self, seed: int) -> int:
         """Events while everything is broken, one way after the other. How many."""
         maker = EventMaker(seed)
-        # Down: no exchange comes to its end. The bucket has everything meanwhile.
+        # Down: no exchange comes to its end. The bucket has everything meanwhile. What the server
+        # does of itself may have been told before.
         self.strike(1.0, Fault.RESET)
+        before = self.seen()
         wanted = self.send(maker, EVENTS // 3)
         has_all = lambda: wanted <= self.in_bucket().keys()  # noqa: E731
         eventually(has_all, SECONDS, "delivery to the bucket")
-        assert self.seen()["topic"].total() == self.seen()["logs"].total() == 0
+        after = self.seen()
+        assert all(after[name].total() == before[name].total() for name in ("topic", "logs"))
         # Slow, cut and half.
         self.strike(0.4)
         for _ in range(4):
@@ -244,6 +250,36 @@ def test_everybody_is_told_of_everything_however_broken_the_way(servers, tmp_pat
             for name in again
         },
     )
+
+
+# Proves: S6, R15
+@pytest.mark.parametrize("point", POINTS)
+def test_a_death_at_any_step_of_telling_loses_nothing(servers, tmp_path, sabotaged_binary, point):
+    seed = 50 + POINTS.index(point)
+    stage = Stage(servers, tmp_path, seed, binary=sabotaged_binary)
+    stage.strike(1.0, Fault.RESET)
+    wanted = stage.send(EventMaker(seed), EVENTS)
+    eventually(lambda: wanted <= stage.in_bucket().keys(), SECONDS, "delivery to the bucket")
+    usual = stage.server.settings.environment
+    stage.server.kill()
+    stage.strike(0.0)
+    stage.server.settings.environment = usual | {"CAIRN_SABOTAGE": f"stop-at:{point}:1"}
+    stage.server.spawn()
+    assert stage.server.process.wait(SECONDS) == -signal.SIGKILL, stage.server.log_tail()
+    stage.server.settings.environment = usual
+    stage.server.spawn()
+    stage.server.wait_ready()
+    eventually(lambda: nothing_waits(stage), SECONDS, "telling everybody")
+    assert stage.lost() == {"topic": 0, "logs": 0, "bus": 0}
+    seen = stage.seen()
+    twice = {name: counts.total() - len(counts) for name, counts in seen.items()}
+    stage.close()
+    told_twice = {
+        "trails::notify::sent": twice["topic"],
+        "trails::feed::sent": twice["logs"] + twice["bus"],
+    }
+    assert told_twice.get(point, 1) > 0, "what nobody knows is told again"
+    assert twice["bus"] <= BUS_REPEATS_MAX
 
 
 # Proves: S6

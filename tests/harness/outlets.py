@@ -13,6 +13,8 @@ STREAM = f"{ACCOUNT}_CloudTrail_{HOME}"
 ROLE = "CloudTrail_CloudWatchLogs_Role"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
 MESSAGES_MAX = 10
+#: Where the server names them: the steps of telling at which a death is tried.
+POINTS = ["trails::notify::sent", "trails::feed::sent", "trails::feed::recorded"]
 
 
 def topic_policy(topic_arn: str, trail_arn: str | None = None) -> str:

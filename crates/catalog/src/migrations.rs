@@ -22,6 +22,11 @@ const MIGRATIONS: &[SchemaChange] = &[
         "spool use",
         include_str!("../migrations/0008_spool_use.sql"),
     ),
+    (
+        9,
+        "outlet waiting",
+        include_str!("../migrations/0009_outlet_waiting.sql"),
+    ),
 ];
 
 /// Brings the schema to the program's version. A catalog written by a newer program is refused.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cairn_catalog::trails::{Delivered, FailedAttempt, FileId, FileKind, RecordedFile};
+use cairn_catalog::trails::{
+    Delivered, FailedAttempt, FileId, FileKind, NotificationMade, RecordedFile,
+};
 use cairn_integrity::SIGNATURE_ALGORITHM;
 use cairn_model::{Trail, TrailId};
 use cairn_platform::{
@@ -26,7 +28,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What a damaged file is called in a trail's status.
 pub(crate) const SPOOL_DAMAGED: &str = "SpoolDamaged";
 /// What a file that the disk does not give back is called there.
-const SPOOL_UNREADABLE: &str = "SpoolUnreadable";
+pub(crate) const SPOOL_UNREADABLE: &str = "SpoolUnreadable";
 /// What other bytes under a file's own key are called there: they are never overwritten.
 const OTHER_BYTES: &str = "OtherBytesUnderKey";
 /// What a comparison with them may take: an answer that never ends must hold no place.
@@ -431,11 +433,22 @@ async fn delivered(shared: &Arc<Shared>, file: &RecordedFile, attempted_ms: i64)
         delivered_ms: shared.clock.now_ms(),
     };
     match shared.catalog.record_delivered(&record).await {
-        Ok(_) => {
+        Ok(notification) => {
             failpoints::reach(failpoints::PUT_RECORDED);
             shared.counters.add_delivered();
             shared.forget_attempts(file.id);
-            shared.outlets.due.notify_one();
+            match notification {
+                NotificationMade::None => {}
+                NotificationMade::Waiting => shared.outlets.due.notify_one(),
+                NotificationMade::Dropped => {
+                    shared.outlets.counters.add_lost_notification();
+                    let trail = &file.file.trail.0;
+                    tracing::error!(
+                        trail,
+                        "too much waits for a topic: it is not told of a file"
+                    );
+                }
+            }
             if !file.file.is_validated {
                 shared.release_spooled(&file.file.spooled).await;
             }

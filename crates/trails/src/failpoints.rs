@@ -18,8 +18,15 @@ pub const DIGEST_SPOOLED: &str = "trails::digest::spooled";
 /// A digest is recorded, the bytes of what it lists are still in the spool.
 pub const DIGEST_RECORDED: &str = "trails::digest::recorded";
 
+/// A topic was told, the catalog does not know.
+pub const NOTIFY_SENT: &str = "trails::notify::sent";
+/// A log group or bus has events, the catalog does not know.
+pub const FEED_SENT: &str = "trails::feed::sent";
+/// It is recorded what a log group or bus has, the bytes of the file are still in the spool.
+pub const FEED_RECORDED: &str = "trails::feed::recorded";
+
 /// All of the points, in the order in which events meet them.
-pub const ALL: [&str; 8] = [
+pub const ALL: [&str; 11] = [
     CUT_SPOOLED,
     CUT_RECORDED,
     PUT_BEGINS,
@@ -28,6 +35,9 @@ pub const ALL: [&str; 8] = [
     DIGEST_SIGNED,
     DIGEST_SPOOLED,
     DIGEST_RECORDED,
+    NOTIFY_SENT,
+    FEED_SENT,
+    FEED_RECORDED,
 ];
 
 pub(crate) fn reach(point: &'static str) {

@@ -1,6 +1,7 @@
 //! The events of a spooled log file, one after the other and never all in memory.
 
 use std::io::{self, Cursor, Read as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use cairn_model::{Completion, RoutingHeader, canonicalize};
@@ -99,8 +100,13 @@ impl FeedFile {
     }
 }
 
-/// What an event says of itself; none if it cannot be read.
+/// What an event says of itself; none if it cannot be read, or if reading it ends in a panic: a single event must
+/// not stop a lane (P8).
 pub(crate) fn header_of(event: &Bytes) -> Option<RoutingHeader<'static>> {
+    catch_unwind(AssertUnwindSafe(|| read_header(event))).unwrap_or(None)
+}
+
+fn read_header(event: &Bytes) -> Option<RoutingHeader<'static>> {
     let mut completion = Completion {
         // A canonical event names its account and its ID.
         account: "000000000000".parse().ok()?,

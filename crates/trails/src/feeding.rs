@@ -5,10 +5,12 @@ use std::io;
 use std::sync::Arc;
 
 use cairn_catalog::trails::{FeedProgress, Lane, RecordedFeed};
+use cairn_platform::ServiceFailure;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::delivery::SPOOL_DAMAGED;
+use crate::delivery::{SPOOL_DAMAGED, SPOOL_UNREADABLE};
 use crate::error::TrailsError;
+use crate::failpoints;
 use crate::feed_file::FeedFile;
 use crate::outlets::Trouble;
 use crate::trails::Shared;
@@ -37,12 +39,16 @@ pub(crate) async fn open_next(
         let feed = &recorded.feed;
         let room = shared
             .outlets
-            .room_for(feed.bytes.saturating_add(GROUP_BYTES))
+            .room_for(lane.outlet, feed.bytes.saturating_add(GROUP_BYTES))
             .await;
         let opening = {
             let (spool, feed, sent) = (shared.spool.clone(), feed.clone(), recorded.sent_events);
             tokio::task::spawn_blocking(move || {
-                let packed = spool.read_checked(&feed.spooled, feed.bytes, &feed.object_sha256)?;
+                let read = spool.read_checked(&feed.spooled, feed.bytes, &feed.object_sha256);
+                if matches!(read, Err(TrailsError::SpoolDamaged { .. })) {
+                    spool.set_aside(&feed.spooled);
+                }
+                let packed = read?;
                 let opened = FeedFile::new(packed).and_then(|mut file| {
                     file.skip(sent)?;
                     Ok(file)
@@ -50,10 +56,9 @@ pub(crate) async fn open_next(
                 opened.map_err(|_| damaged(&feed.spooled))
             })
         };
-        match opening
-            .await
-            .map_err(TrailsError::of_thread("opening a file to feed"))?
-        {
+        let opened = opening.await;
+        let opened = opened.map_err(TrailsError::of_thread("opening a file to feed"));
+        match opened.flatten() {
             Ok(file) => {
                 return Ok(Some(OpenFeed {
                     recorded,
@@ -61,8 +66,8 @@ pub(crate) async fn open_next(
                     _room: room,
                 }));
             }
-            Err(error) if is_lost(&error) => give_up(shared, lane, &recorded).await?,
-            Err(error) => return Err(error.into()),
+            Err(TrailsError::SpoolDamaged { .. }) => give_up(shared, lane, &recorded).await?,
+            Err(error) => return Err(unreadable(&feed.spooled, error)),
         }
     }
 }
@@ -74,11 +79,11 @@ pub(crate) async fn read<T: Send + 'static>(
     gather: impl FnOnce(&mut FeedFile) -> io::Result<T> + Send + 'static,
 ) -> Result<(FeedFile, T), Trouble> {
     let reading = tokio::task::spawn_blocking(move || gather(&mut file).map(|read| (file, read)));
-    let read = reading
-        .await
-        .map_err(TrailsError::of_thread("reading a file to feed"))?;
-    // Its bytes were compared with their hash, so this does not happen.
-    Ok(read.map_err(|_| damaged(name))?)
+    let read = reading.await;
+    let read = read.map_err(TrailsError::of_thread("reading a file to feed"));
+    // Its bytes were compared with their hash, so that it is whole.
+    let read = read.and_then(|read| read.map_err(|_| damaged(name)));
+    read.map_err(|error| unreadable(name, error))
 }
 
 /// Records how far a feed has come, and lets go of its file if nothing is left.
@@ -88,6 +93,7 @@ pub(crate) async fn record(
     progress: &FeedProgress,
 ) -> Result<(), Trouble> {
     shared.outlets.catalog().record_fed(lane, progress).await?;
+    failpoints::reach(failpoints::FEED_RECORDED);
     if progress.is_done {
         shared.release_spooled(spooled).await;
     }
@@ -100,13 +106,14 @@ fn damaged(name: &str) -> TrailsError {
     }
 }
 
-/// A damaged file, or one that was set aside because it is.
-fn is_lost(error: &TrailsError) -> bool {
-    matches!(
-        error,
-        TrailsError::SpoolDamaged { .. }
-            | TrailsError::Spool(cairn_platform::DiskError::NotFound { .. })
-    )
+/// A file that its disk does not give back now, or that cannot be read without a panic: it is tried as long as a
+/// target that refuses, and told as one.
+fn unreadable(name: &str, error: TrailsError) -> Trouble {
+    if matches!(error, TrailsError::ThreadsEnded) {
+        return error.into();
+    }
+    tracing::error!(file = name, %error, "a spooled file cannot be read");
+    ServiceFailure::new(SPOOL_UNREADABLE, error.to_string()).into()
 }
 
 async fn give_up(

@@ -8,6 +8,7 @@ use cairn_catalog::trails::{FeedProgress, Lane, Outlet, RecordedFeed};
 use cairn_model::{Arn, EventClass};
 use cairn_platform::{LogEvent, LogStream, ServiceFailure};
 
+use crate::failpoints;
 use crate::feed_file::{FeedFile, header_of};
 use crate::feeding::{open_next, read, record};
 use crate::outlets::{Step, Trouble};
@@ -21,6 +22,8 @@ const BATCH_EVENTS_MAX: usize = 10_000;
 const BATCH_SPAN_MS: i64 = 24 * 3_600_000;
 /// Of one event with its overhead (REC-170).
 const EVENT_BYTES_MAX: usize = 256 << 10;
+/// Batches of one step: then other lanes have their turn.
+const STEP_BATCHES_MAX: u32 = 32;
 
 /// Events that were read together.
 #[derive(Debug, Default)]
@@ -42,6 +45,7 @@ pub(crate) async fn feed(shared: &Arc<Shared>, lane: &Lane) -> Result<Step, Trou
     let (recorded, mut file) = (&open.recorded, open.file);
     let stream = stream_of(recorded)?;
     let (mut sent_events, mut sent_batches) = (recorded.sent_events, recorded.sent_batches);
+    let mut step_batches = 0;
     loop {
         let (rest, group) = read(file, &recorded.feed.spooled, gather).await?;
         file = rest;
@@ -59,9 +63,10 @@ pub(crate) async fn feed(shared: &Arc<Shared>, lane: &Lane) -> Result<Step, Trou
             if place <= sent_batches {
                 continue;
             }
-            if shared.outlets.is_stopping() {
+            if shared.outlets.is_stopping() || step_batches == STEP_BATCHES_MAX {
                 return Ok(Step::Done);
             }
+            step_batches += 1;
             let refused = put(shared, &stream, batch).await?;
             let lost = refused
                 + if place == count {
@@ -69,17 +74,18 @@ pub(crate) async fn feed(shared: &Arc<Shared>, lane: &Lane) -> Result<Step, Trou
                 } else {
                     0
                 };
+            failpoints::reach(failpoints::FEED_SENT);
             let (events, batches) = ends(place);
+            let taken = (batch.len() as u64).saturating_sub(refused);
             let progress = FeedProgress {
                 id: recorded.id,
                 sent_events: events,
                 sent_batches: batches,
                 refused_events: lost,
-                delivered_ms: Some(shared.clock.now_ms()),
+                delivered_ms: (taken > 0).then(|| shared.clock.now_ms()),
                 is_done: group.is_last && place == count,
             };
             record(shared, (lane, &recorded.feed.spooled), &progress).await?;
-            let taken = (batch.len() as u64).saturating_sub(refused);
             count_events(shared, lane, taken, lost);
         }
         // All of the group is left out, or was sent before.

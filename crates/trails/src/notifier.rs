@@ -7,6 +7,7 @@ use cairn_catalog::trails::{Lane, WaitingNotification};
 use cairn_model::json::push_quoted;
 use cairn_platform::TopicMessage;
 
+use crate::failpoints;
 use crate::outlets::{Step, Trouble};
 use crate::trails::Shared;
 
@@ -32,7 +33,12 @@ pub(crate) async fn tell(shared: &Arc<Shared>, lane: &Lane) -> Result<Step, Trou
         trail_arn: first.trail_arn.clone(),
         message,
     };
-    outlets.parts.topics.publish(&message).await?;
+    let publishing = outlets.parts.topics.publish(&message).await;
+    publishing.map_err(|failure| Trouble::Target {
+        failure,
+        tried: ids.len() as u64,
+    })?;
+    failpoints::reach(failpoints::NOTIFY_SENT);
     let notified_ms = shared.clock.now_ms();
     outlets
         .catalog()

@@ -31,7 +31,7 @@ pub struct OutletCounts {
     pub lost_logs_events: u64,
     /// Events that buses have taken.
     pub bus_events: u64,
-    /// Events that no bus will get: too large, or given up.
+    /// Events that no bus will get: too large, refused for what they are, or given up.
     pub lost_bus_events: u64,
 }
 
@@ -66,6 +66,10 @@ impl OutletCounters {
         };
         all_taken.fetch_add(taken, Ordering::Relaxed);
         all_lost.fetch_add(lost, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_lost_notification(&self) {
+        self.lost_notifications.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn add_lost(&self, outlet: Outlet, loss: &LaneLoss) {

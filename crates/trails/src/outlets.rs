@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cairn_catalog::trails::{Lane, LaneFailure, LaneUse, Outlet, OutletsCatalog};
+use cairn_catalog::trails::{GivenUp, Lane, LaneFailure, LaneUse, Outlet, OutletsCatalog};
 use cairn_model::TrailId;
 use cairn_platform::{EventBuses, LogStreams, ServiceFailure, TopicPublisher};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::bus_feed::Refusals;
 use crate::delivery::{millis, pause_after, told_code};
 use crate::error::TrailsError;
 use crate::outlet_counts::OutletCounters;
@@ -23,8 +24,10 @@ use crate::{bus_feed, logs_feed, notifier};
 const STEPS_MAX: usize = 8;
 /// Of these, steps on lanes that have failed.
 const FAILING_STEPS_MAX: usize = 2;
-/// Bytes of files in memory, in KiB, whose events are being sent. A larger file is read alone.
+/// Bytes of files in memory, in KiB, whose events are being sent to targets of one kind. A larger file is read alone.
 const ROOM_KIB: u32 = 64 << 10;
+/// Characters of a target's own words that the log repeats.
+const REASON_MAX: usize = 1000;
 /// Pause after the catalog could not be asked.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -62,7 +65,10 @@ pub(crate) struct Outlets {
     /// When lanes were last tried in vain, by the steady clock and by the wall.
     // Held for one look-up, never across an await.
     tried: Mutex<HashMap<Lane, (Duration, i64)>>,
-    room: Arc<Semaphore>,
+    /// What buses refuse.
+    pub(crate) refusals: Refusals,
+    logs_room: Arc<Semaphore>,
+    bus_room: Arc<Semaphore>,
 }
 
 /// How a step has ended.
@@ -84,7 +90,9 @@ impl Outlets {
             due: Notify::new(),
             is_stopping: AtomicBool::new(false),
             tried: Mutex::default(),
-            room: Arc::new(Semaphore::new(ROOM_KIB as usize)),
+            refusals: Refusals::default(),
+            logs_room: Arc::new(Semaphore::new(ROOM_KIB as usize)),
+            bus_room: Arc::new(Semaphore::new(ROOM_KIB as usize)),
         }
     }
 
@@ -96,11 +104,19 @@ impl Outlets {
         self.is_stopping.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many bytes of a file may be in memory (R18). Buckets have room of their own: a log group that is
-    /// slow takes none of theirs.
-    pub(crate) async fn room_for(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+    /// Waits until so many bytes of a file may be in memory (R18). Buckets, log groups and buses have each
+    /// room of their own: one that is slow takes none of the others'.
+    pub(crate) async fn room_for(
+        &self,
+        outlet: Outlet,
+        bytes: u64,
+    ) -> Option<OwnedSemaphorePermit> {
         let wanted = u32::try_from(bytes.div_ceil(1024)).unwrap_or(ROOM_KIB);
-        let room = Arc::clone(&self.room).acquire_many_owned(wanted.min(ROOM_KIB));
+        let room = match outlet {
+            Outlet::Bus => &self.bus_room,
+            Outlet::Logs | Outlet::Topic => &self.logs_room,
+        };
+        let room = Arc::clone(room).acquire_many_owned(wanted.min(ROOM_KIB));
         // Nobody closes it.
         room.await.ok()
     }
@@ -120,12 +136,21 @@ impl Outlets {
         let mut tried = self.tried.lock().expect("no holder of this lock panics");
         tried.remove(lane);
     }
+
+    /// Nothing is known of lanes on which nothing waits.
+    fn forget_others(&self, is_there: impl Fn(&Lane) -> bool) {
+        let mut tried = self.tried.lock().expect("no holder of this lock panics");
+        tried.retain(|lane, _| is_there(lane));
+        self.refusals.retain(is_there);
+    }
 }
 
 /// One way.
 #[derive(Debug, Default)]
 struct LaneState {
     is_in_flight: bool,
+    /// Something was seen to wait since the step began, which the step may have missed.
+    is_seen: bool,
     /// Failures in a row.
     failures: u32,
     /// When the next step may be, by the steady clock.
@@ -208,6 +233,12 @@ impl Telling {
                 let waiting = &self.waiting;
                 self.states
                     .retain(|lane, state| state.is_in_flight || waiting.contains(lane));
+                for (lane, state) in &mut self.states {
+                    state.is_seen = state.is_in_flight && waiting.contains(lane);
+                }
+                let states = &self.states;
+                let is_there = |lane: &Lane| waiting.contains(lane) || states.contains_key(lane);
+                self.shared.outlets.forget_others(is_there);
                 true
             }
             Err(error) => {
@@ -260,7 +291,9 @@ impl Telling {
     }
 
     fn start(&mut self, lane: Lane) {
-        self.states.entry(lane.clone()).or_default().is_in_flight = true;
+        let state = self.states.entry(lane.clone()).or_default();
+        state.is_in_flight = true;
+        state.is_seen = false;
         self.served = Some(lane.clone());
         let shared = Arc::clone(&self.shared);
         let stepped = lane.clone();
@@ -284,6 +317,8 @@ impl Telling {
         let state = self.states.entry(lane.clone()).or_default();
         state.is_in_flight = false;
         match step {
+            // It came after the step had looked.
+            Step::Idle if state.is_seen => *state = LaneState::default(),
             Step::Idle => {
                 self.states.remove(&lane);
                 self.waiting.remove(&lane);
@@ -306,14 +341,19 @@ impl Telling {
 #[derive(Debug)]
 pub(crate) enum Trouble {
     /// The target has refused, or not answered.
-    Target(ServiceFailure),
+    Target {
+        /// What it said.
+        failure: ServiceFailure,
+        /// How many notifications or feeds were tried.
+        tried: u64,
+    },
     /// The catalog or the spool has trouble, about which nobody is told but the operator.
     Own(TrailsError),
 }
 
 impl From<ServiceFailure> for Trouble {
     fn from(failure: ServiceFailure) -> Self {
-        Self::Target(failure)
+        Self::Target { failure, tried: 1 }
     }
 }
 
@@ -346,19 +386,24 @@ async fn step(shared: &Arc<Shared>, lane: &Lane) -> Step {
             tracing::error!(?lane, %error, "telling a topic, log group or bus has trouble");
             Step::Failed
         }
-        Err(Trouble::Target(failure)) => {
-            failed(shared, lane, attempted_ms, &failure).await;
+        Err(Trouble::Target { failure, tried }) => {
+            failed(shared, lane, attempted_ms, (&failure, tried)).await;
             Step::Failed
         }
     }
 }
 
-async fn failed(shared: &Arc<Shared>, lane: &Lane, attempted_ms: i64, failure: &ServiceFailure) {
+async fn failed(
+    shared: &Arc<Shared>,
+    lane: &Lane,
+    attempted_ms: i64,
+    (failure, tried): (&ServiceFailure, u64),
+) {
     let outlets = &shared.outlets;
     outlets.counters.add_failure();
     let now = shared.clock.monotonic();
     let failing_ms = outlets.failing_ms(lane, now, attempted_ms);
-    // The owner's word ends all attempts: what waits is tried once more, at once.
+    // The owner's word ends the attempts: what waits is tried once more, each by itself.
     let is_deleted = lane.outlet != Outlet::Bus && shared.is_deleted(&TrailId(lane.owner.clone()));
     let code = told_code(&failure.code);
     tracing::warn!(
@@ -366,17 +411,17 @@ async fn failed(shared: &Arc<Shared>, lane: &Lane, attempted_ms: i64, failure: &
         owner = lane.owner,
         target = lane.target,
         code,
-        message = failure.message,
+        reason = failure.message.chars().take(REASON_MAX).collect::<String>(),
         "a topic, log group or bus could not be told"
     );
     let record = LaneFailure {
         lane: lane.clone(),
         attempted_ms,
         failing_ms,
-        period_ms: if is_deleted {
-            0
+        given_up: if is_deleted {
+            GivenUp::Oldest(tried)
         } else {
-            millis(shared.config.retry_period)
+            GivenUp::TriedFor(millis(shared.config.retry_period))
         },
         error: code,
     };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cairn_catalog::CatalogError;
-use cairn_catalog::trails::{AppliedTrail, ChainChange, Cut};
+use cairn_catalog::trails::{AppliedTrail, ChainChange, Cut, Outlet};
 use cairn_eventlog::{LogRecord, ReadError};
 use cairn_model::{ControlRecord, Sequence, TrailId};
 
@@ -421,6 +421,10 @@ impl Reader {
             room.count(trail, used.bytes, used.bytes);
         }
         for used in self.shared.outlets.catalog().lane_use().await? {
+            // Notifications are rows of the catalog alone.
+            if used.lane.outlet == Outlet::Topic {
+                continue;
+            }
             room.count(budget_of(&used.lane), used.bytes, used.own_bytes);
         }
         room.bound(free);

@@ -63,7 +63,8 @@ impl Spool {
         self.disk.sync_dir(&self.folder)
     }
 
-    /// A whole file of a known size and hash, read twice before it counts as damaged.
+    /// A whole file of a known size and hash, read twice before it counts as damaged. One that was set aside is
+    /// damaged for everybody else; one that is not there may come back with its disk.
     pub(crate) fn read_checked(
         &self,
         name: &str,
@@ -80,16 +81,30 @@ impl Spool {
         };
         match read() {
             Err(TrailsError::SpoolDamaged { .. }) => read(),
+            Err(TrailsError::Spool(DiskError::NotFound { .. })) if self.is_set_aside(name) => {
+                Err(damaged(name))
+            }
             done => done,
         }
     }
 
     /// Keeps a damaged file for whoever wants to know what became of it.
     pub(crate) fn set_aside(&self, name: &str) {
-        let aside = self.folder.join(format!("{ASIDE}{name}"));
-        if let Err(error) = self.disk.rename(&self.folder.join(name), &aside) {
-            tracing::warn!(file = name, %error, "a damaged file could not be set aside");
+        match self.disk.rename(&self.folder.join(name), &self.aside(name)) {
+            // Somebody else who needs it has done so.
+            Ok(()) | Err(DiskError::NotFound { .. }) => {}
+            Err(error) => {
+                tracing::warn!(file = name, %error, "a damaged file could not be set aside");
+            }
         }
+    }
+
+    fn aside(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{ASIDE}{name}"))
+    }
+
+    fn is_set_aside(&self, name: &str) -> bool {
+        self.disk.open(&self.aside(name)).is_ok()
     }
 
     /// Keeps a record that nobody can read, durably. One that is there already is kept.

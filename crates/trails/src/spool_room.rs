@@ -1,5 +1,5 @@
 //! How much the spool may take yet. Each trail has a budget for its bucket and another for its log groups, so that
-//! neither starves for the other; all buses share one. A file that several need counts once towards the total.
+//! neither starves for the other; so has each bus. A file that several need counts once towards the total.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +62,7 @@ impl SpoolRoom {
 pub(crate) fn budget_of(lane: &Lane) -> String {
     match lane.outlet {
         Outlet::Logs | Outlet::Topic => format!("logs of {}", lane.owner),
-        Outlet::Bus => "buses".to_owned(),
+        Outlet::Bus => format!("bus of {} in {}", lane.owner, lane.target),
     }
 }
 

@@ -104,6 +104,17 @@ impl TrailView<'_> {
         row.as_ref().map(current_of).transpose()
     }
 
+    /// The trail of this ID as it is configured now.
+    pub(crate) async fn current(&mut self, id: &TrailId) -> Result<Option<Trail>, CatalogError> {
+        let query = format!("{CURRENT} WHERE t.trail_id = ?");
+        let row = sqlx::query(sqlx::AssertSqlSafe(query))
+            .bind(&id.0)
+            .fetch_optional(&mut *self.connection)
+            .await
+            .map_err(CatalogError::while_("reading a trail"))?;
+        row.as_ref().map(current_of).transpose()
+    }
+
     /// A version of a trail; `None` is the trail's end. A version that was never written, or that no reader of the log
     /// can need any more, is an error.
     pub async fn version(

@@ -206,6 +206,17 @@ pub struct Delivered {
     pub delivered_ms: i64,
 }
 
+/// What became of the notification of a delivered file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotificationMade {
+    /// There is no topic to be told.
+    None,
+    /// It waits for its topic.
+    Waiting,
+    /// So many wait for the topic that it is not kept.
+    Dropped,
+}
+
 /// An attempt in vain.
 #[derive(Clone, Debug)]
 pub struct FailedAttempt {
@@ -345,8 +356,8 @@ pub trait TrailsCatalog: Send + Sync + fmt::Debug {
         files_max: u32,
     ) -> Result<Vec<RecordedFile>>;
 
-    /// The bucket has the file. False if the row is gone: somebody else recorded it before.
-    async fn record_delivered(&self, delivered: &Delivered) -> Result<bool>;
+    /// The bucket has the file. Nothing becomes of a row that is gone: somebody else recorded it before.
+    async fn record_delivered(&self, delivered: &Delivered) -> Result<NotificationMade>;
 
     /// The bucket does not have the file yet.
     async fn record_failure(&self, failed: &FailedAttempt) -> Result<()>;

@@ -5,7 +5,7 @@
 use super::configuration::ReadTrails;
 use super::delivery::{
     ChainId, CurrentTrails, Cut, Delivered, DigestChain, FailedAttempt, FileId, NewDigest,
-    ReaderState, RecordedFile, SigningKey, SpoolUse, TrailsCatalog,
+    NotificationMade, ReaderState, RecordedFile, SigningKey, SpoolUse, TrailsCatalog,
 };
 use super::delivery_rows::{
     CHAIN_COLUMNS, FILE_COLUMNS, column, digest_chain, number, recorded_file, signing_key,
@@ -145,13 +145,12 @@ impl TrailsCatalog for Catalog {
         rows.iter().map(recorded_file).collect()
     }
 
-    async fn record_delivered(&self, delivered: &Delivered) -> Result<bool> {
+    async fn record_delivered(&self, delivered: &Delivered) -> Result<NotificationMade> {
         let mut transaction = self.begin().await?;
-        notify_of(&mut transaction, delivered).await?;
-        let connection = transaction.connection();
-        let is_known = sql::settle_file(connection, delivered).await?;
+        let notified = notify_of(&mut transaction, delivered).await?;
+        sql::settle_file(transaction.connection(), delivered).await?;
         transaction.commit().await?;
-        Ok(is_known)
+        Ok(notified)
     }
 
     async fn record_failure(&self, failed: &FailedAttempt) -> Result<()> {

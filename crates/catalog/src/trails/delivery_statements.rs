@@ -165,7 +165,7 @@ pub(super) async fn insert_file(
 pub(super) async fn settle_file(
     connection: &mut SqliteConnection,
     delivered: &Delivered,
-) -> Result<bool> {
+) -> Result<()> {
     let during = "recording a delivery";
     let row = sqlx::query(
         "UPDATE trail_files SET delivered_ms = max(?2, coalesce( \
@@ -177,7 +177,7 @@ pub(super) async fn settle_file(
     .fetch_optional(&mut *connection)
     .await
     .map_err(CatalogError::while_(during))?;
-    let Some(row) = row else { return Ok(false) };
+    let Some(row) = row else { return Ok(()) };
     let (trail, kind): (String, String) = (column(&row, "trail_id")?, column(&row, "kind")?);
     sqlx::query("DELETE FROM trail_files WHERE id = ? AND chain_id IS NULL")
         .bind(delivered.id.0)
@@ -198,8 +198,8 @@ pub(super) async fn settle_file(
         .bind(delivered.delivered_ms)
         .execute(connection)
         .await
-        .map_err(CatalogError::while_(during))?;
-    Ok(true)
+        .map(drop)
+        .map_err(CatalogError::while_(during))
 }
 
 /// A bucket that did not answer in time leaves what is said of errors as it was (TRL-079).

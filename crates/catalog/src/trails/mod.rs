@@ -16,12 +16,12 @@ mod tags;
 pub use configuration::{ReadTrails, TrailView};
 pub use delivery::{
     AppliedTrail, ChainChange, ChainId, CurrentTrails, Cut, Delivered, DigestChain, FailedAttempt,
-    FileId, FileKind, LostFeed, LostFile, NewDigest, PlannedFile, PreviousDigest, ReaderState,
-    RecordedFile, SigningKey, SpoolUse, TrailsCatalog,
+    FileId, FileKind, LostFeed, LostFile, NewDigest, NotificationMade, PlannedFile, PreviousDigest,
+    ReaderState, RecordedFile, SigningKey, SpoolUse, TrailsCatalog,
 };
 pub use outlets::{
-    FeedId, FeedProgress, Lane, LaneFailure, LaneLoss, LaneUse, Outlet, OutletsCatalog,
-    PlannedFeed, RecordedFeed, WaitingNotification,
+    FeedId, FeedProgress, GivenUp, Lane, LaneFailure, LaneLoss, LaneUse, NOTIFICATIONS_MAX, Outlet,
+    OutletsCatalog, PlannedFeed, RecordedFeed, WaitingNotification,
 };
 pub use status::{PublicSigningKey, TrailStatus};
 pub use tags::RESOURCE_TAGS_MAX;

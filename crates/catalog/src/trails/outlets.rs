@@ -8,6 +8,10 @@ use cairn_model::{AccountId, Region};
 
 use crate::CatalogError;
 
+/// Notifications that may wait for one topic: those of a trail in all Regions for thirty days. Beyond it they
+/// are not kept, and counted as lost.
+pub const NOTIFICATIONS_MAX: u64 = 200_000;
+
 type Result<T> = std::result::Result<T, CatalogError>;
 
 /// What kind of target is told.
@@ -120,10 +124,19 @@ pub struct LaneFailure {
     pub attempted_ms: i64,
     /// How long the lane has failed since the attempt before, as far as two clocks agree.
     pub failing_ms: i64,
-    /// What is given up: everything that was tried in vain for so long.
-    pub period_ms: i64,
+    /// What ends with it.
+    pub given_up: GivenUp,
     /// What the owner is told.
     pub error: String,
+}
+
+/// What an attempt in vain ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenUp {
+    /// Everything that was tried in vain for so many milliseconds.
+    TriedFor(i64),
+    /// So many of the oldest notifications, or the oldest feed: what was just tried, and will not be again.
+    Oldest(u64),
 }
 
 /// What was given up.

@@ -5,17 +5,20 @@ use cairn_model::TrailId;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
-use super::configuration::ReadTrails as _;
-use super::delivery::Delivered;
+use super::configuration::{ReadTrails as _, TrailView};
+use super::delivery::{Delivered, NotificationMade};
 use super::delivery_rows::{account, column, hash, number, region, stored, unreadable};
 use super::outlets::{
-    FeedId, FeedProgress, Lane, LaneFailure, LaneLoss, LaneUse, Outlet, OutletsCatalog,
-    PlannedFeed, RecordedFeed, WaitingNotification,
+    FeedId, FeedProgress, GivenUp, Lane, LaneFailure, LaneLoss, LaneUse, NOTIFICATIONS_MAX, Outlet,
+    OutletsCatalog, PlannedFeed, RecordedFeed, WaitingNotification,
 };
 use crate::transaction::WriteTransaction;
 use crate::{Catalog, CatalogError};
 
 type Result<T> = std::result::Result<T, CatalogError>;
+
+/// What a status calls it when no more notifications are kept for a topic.
+const TOO_MANY: &str = "TooManyNotificationsWaiting";
 
 /// What a feed or notification holds of its lane's count, and what is given up by it.
 const FAILING_BEFORE: &str = "coalesce((SELECT failing_ms FROM outlet_lanes \
@@ -25,8 +28,8 @@ const FAILING_BEFORE: &str = "coalesce((SELECT failing_ms FROM outlet_lanes \
 impl OutletsCatalog for Catalog {
     async fn waiting_lanes(&self) -> Result<Vec<Lane>> {
         let rows = sqlx::query(
-            "SELECT DISTINCT 'topic' AS outlet, trail_id AS owner, topic_arn AS target \
-                 FROM trail_notifications \
+            "SELECT 'topic' AS outlet, trail_id AS owner, topic_arn AS target \
+                 FROM notifications_waiting \
              UNION ALL SELECT DISTINCT outlet, owner, target FROM trail_feeds",
         )
         .fetch_all(&self.readers)
@@ -110,17 +113,19 @@ impl OutletsCatalog for Catalog {
                 .await
                 .map_err(CatalogError::while_(during))?;
         }
-        sqlx::query(
-            "INSERT INTO trail_status (trail_id, notification_attempt_ms, notification_ms) \
-             VALUES (?1, ?2, ?3) ON CONFLICT (trail_id) DO UPDATE \
-             SET notification_attempt_ms = ?2, notification_ms = ?3, notification_error = NULL",
-        )
-        .bind(&lane.owner)
-        .bind(attempted_ms)
-        .bind(notified_ms)
-        .execute(&mut *connection)
-        .await
-        .map_err(CatalogError::while_(during))?;
+        if is_current(connection, lane).await? {
+            sqlx::query(
+                "INSERT INTO trail_status (trail_id, notification_attempt_ms, notification_ms) \
+                 VALUES (?1, ?2, ?3) ON CONFLICT (trail_id) DO UPDATE \
+                 SET notification_attempt_ms = ?2, notification_ms = ?3, notification_error = NULL",
+            )
+            .bind(&lane.owner)
+            .bind(attempted_ms)
+            .bind(notified_ms)
+            .execute(&mut *connection)
+            .await
+            .map_err(CatalogError::while_(during))?;
+        }
         forget_idle(connection, lane).await?;
         transaction.commit().await
     }
@@ -141,21 +146,26 @@ impl OutletsCatalog for Catalog {
             .execute(&mut *connection)
             .await
             .map_err(CatalogError::while_(during))?;
-        if lane.outlet == Outlet::Logs {
+        let delivered_ms = progress.delivered_ms;
+        if let Some(delivered_ms) = delivered_ms.filter(|_| lane.outlet == Outlet::Logs)
+            && is_current(connection, lane).await?
+        {
             sqlx::query(
-                "INSERT INTO trail_status (trail_id, logs_delivery_ms, logs_events_lost) \
-                 VALUES (?1, ?2, ?3) ON CONFLICT (trail_id) DO UPDATE \
-                 SET logs_delivery_ms = coalesce(?2, logs_delivery_ms), \
-                     logs_delivery_error = CASE WHEN ?2 IS NULL THEN logs_delivery_error END, \
-                     logs_events_lost = logs_events_lost + ?3",
+                "INSERT INTO trail_status (trail_id, logs_delivery_ms) VALUES (?1, ?2) \
+                 ON CONFLICT (trail_id) DO UPDATE \
+                 SET logs_delivery_ms = ?2, logs_delivery_error = NULL",
             )
             .bind(&lane.owner)
-            .bind(progress.delivered_ms)
-            .bind(stored(progress.refused_events))
+            .bind(delivered_ms)
             .execute(&mut *connection)
             .await
             .map_err(CatalogError::while_(during))?;
         }
+        let loss = LaneLoss {
+            events: progress.refused_events,
+            ..LaneLoss::default()
+        };
+        add_lost(connection, lane, &loss).await?;
         if progress.is_done {
             forget_idle(connection, lane).await?;
         }
@@ -178,11 +188,15 @@ impl OutletsCatalog for Catalog {
         .fetch_one(&mut *connection)
         .await
         .map_err(CatalogError::while_("recording an attempt"))?;
-        // What was recorded when the count stood no higher than this is given up.
-        let before_ms = failing_ms.saturating_sub(failure.period_ms);
+        // What was recorded when the count stood no higher than this is given up, or what comes first.
+        let (before_ms, count_max) = match failure.given_up {
+            GivenUp::TriedFor(period_ms) => (failing_ms.saturating_sub(period_ms), i64::MAX),
+            GivenUp::Oldest(count) => (i64::MAX, stored(count)),
+        };
+        let lost = (before_ms, count_max);
         let loss = match lane.outlet {
-            Outlet::Topic => lose_notifications(connection, lane, before_ms).await?,
-            Outlet::Logs | Outlet::Bus => lose_feeds(connection, lane, before_ms).await?,
+            Outlet::Topic => lose_notifications(connection, lane, lost).await?,
+            Outlet::Logs | Outlet::Bus => lose_feeds(connection, lane, lost).await?,
         };
         tell_failure(connection, lane, failure.attempted_ms, &failure.error).await?;
         add_lost(connection, lane, &loss).await?;
@@ -219,8 +233,11 @@ impl OutletsCatalog for Catalog {
     async fn lane_use(&self) -> Result<Vec<LaneUse>> {
         let rows = sqlx::query(
             "SELECT 'topic' AS outlet, trail_id AS owner, topic_arn AS target, \
-                 count(*) AS waiting, 0 AS bytes, 0 AS own_bytes, min(created_ms) AS oldest \
-             FROM trail_notifications GROUP BY trail_id, topic_arn \
+                 waiting, 0 AS bytes, 0 AS own_bytes, coalesce((SELECT created_ms \
+                     FROM trail_notifications AS n \
+                     WHERE n.trail_id = w.trail_id AND n.topic_arn = w.topic_arn \
+                     ORDER BY n.id LIMIT 1), 0) AS oldest \
+             FROM notifications_waiting AS w \
              UNION ALL SELECT outlet, owner, target, count(*), sum(byte_count), \
                  sum(CASE WHEN EXISTS (SELECT 1 FROM trail_files AS f \
                      WHERE f.spooled = trail_feeds.spooled) THEN 0 ELSE byte_count END), \
@@ -285,11 +302,11 @@ pub(super) async fn insert_feed(
 }
 
 /// Makes the notification of a log file that its bucket has just taken, if the trail, as it was when the file was
-/// made, has a topic. Call before the file's row goes.
+/// made, has a topic for which not too many wait. Call before the file's row goes.
 pub(super) async fn notify_of(
     transaction: &mut WriteTransaction,
     delivered: &Delivered,
-) -> Result<()> {
+) -> Result<NotificationMade> {
     let during = "making a notification";
     let row = sqlx::query(
         "SELECT trail_id, version, bucket, object_key FROM trail_files \
@@ -299,50 +316,103 @@ pub(super) async fn notify_of(
     .fetch_optional(transaction.connection())
     .await
     .map_err(CatalogError::while_(during))?;
-    let Some(row) = row else { return Ok(()) };
+    let Some(row) = row else {
+        return Ok(NotificationMade::None);
+    };
     let trail_id = TrailId(column(&row, "trail_id")?);
     let version = number(&row, "version")?;
     let trail = match transaction.trails().version(&trail_id, version).await {
-        Err(CatalogError::NoSuchEntity(_)) => return Ok(()),
+        Err(CatalogError::NoSuchEntity(_)) => return Ok(NotificationMade::None),
         found => found?,
     };
-    let Some(trail) = trail else { return Ok(()) };
-    let Some(topic) = &trail.settings.sns_topic else {
-        return Ok(());
+    let topic = trail
+        .as_ref()
+        .and_then(|trail| trail.settings.sns_topic.as_ref());
+    let (Some(trail), Some(topic)) = (&trail, topic) else {
+        return Ok(NotificationMade::None);
     };
+    let lane = Lane {
+        outlet: Outlet::Topic,
+        owner: trail_id.0,
+        target: topic.arn.clone(),
+    };
+    if waiting_for(transaction.connection(), &lane).await? >= NOTIFICATIONS_MAX {
+        let loss = LaneLoss {
+            notifications: 1,
+            ..LaneLoss::default()
+        };
+        let (connection, at_ms) = (transaction.connection(), delivered.delivered_ms);
+        tell_failure(connection, &lane, at_ms, TOO_MANY).await?;
+        add_lost(connection, &lane, &loss).await?;
+        return Ok(NotificationMade::Dropped);
+    }
     let text = format!(
         "INSERT INTO trail_notifications (trail_id, trail_arn, topic_arn, bucket, object_key, \
              created_ms, failing_before_ms) VALUES (?, ?, ?, ?, ?, ?, {FAILING_BEFORE})"
     );
     let (bucket, key): (String, String) = (column(&row, "bucket")?, column(&row, "object_key")?);
     sqlx::query(sqlx::AssertSqlSafe(text))
-        .bind(&trail_id.0)
+        .bind(&lane.owner)
         .bind(trail.arn())
-        .bind(&topic.arn)
+        .bind(&lane.target)
         .bind(bucket)
         .bind(key)
         .bind(delivered.delivered_ms)
         .bind(Outlet::Topic.word())
-        .bind(&trail_id.0)
-        .bind(&topic.arn)
+        .bind(&lane.owner)
+        .bind(&lane.target)
         .execute(transaction.connection())
         .await
-        .map(drop)
-        .map_err(CatalogError::while_(during))
+        .map_err(CatalogError::while_(during))?;
+    Ok(NotificationMade::Waiting)
+}
+
+async fn waiting_for(connection: &mut SqliteConnection, topic: &Lane) -> Result<u64> {
+    let row = sqlx::query(
+        "SELECT waiting FROM notifications_waiting WHERE trail_id = ? AND topic_arn = ?",
+    )
+    .bind(&topic.owner)
+    .bind(&topic.target)
+    .fetch_optional(connection)
+    .await
+    .map_err(CatalogError::while_("counting notifications"))?;
+    row.map_or(Ok(0), |row| number(&row, "waiting"))
+}
+
+/// Whether the trail tells this target as it is configured now. What waits for one that was changed or removed
+/// is sent all the same; the trail's status speaks of what it has now.
+async fn is_current(connection: &mut SqliteConnection, lane: &Lane) -> Result<bool> {
+    if lane.outlet == Outlet::Bus {
+        return Ok(false);
+    }
+    let owner = TrailId(lane.owner.clone());
+    let trail = match (TrailView { connection }).current(&owner).await {
+        // Readers of the log leave such a trail as it was.
+        Err(CatalogError::Unreadable { .. }) => return Ok(true),
+        found => found?,
+    };
+    let settings = trail.as_ref().map(|trail| &trail.settings);
+    let target = settings.and_then(|settings| match lane.outlet {
+        Outlet::Topic => settings.sns_topic.as_ref().map(|topic| &topic.arn),
+        Outlet::Logs => settings.log_group.as_ref().map(|group| &group.arn),
+        Outlet::Bus => None,
+    });
+    Ok(target == Some(&lane.target))
 }
 
 async fn lose_notifications(
     connection: &mut SqliteConnection,
     lane: &Lane,
-    before_ms: i64,
+    (before_ms, count_max): (i64, i64),
 ) -> Result<LaneLoss> {
     let lost = sqlx::query(
-        "DELETE FROM trail_notifications \
-         WHERE trail_id = ? AND topic_arn = ? AND failing_before_ms <= ?",
+        "DELETE FROM trail_notifications WHERE id IN (SELECT id FROM trail_notifications \
+             WHERE trail_id = ? AND topic_arn = ? AND failing_before_ms <= ? ORDER BY id LIMIT ?)",
     )
     .bind(&lane.owner)
     .bind(&lane.target)
     .bind(before_ms)
+    .bind(count_max)
     .execute(connection)
     .await
     .map_err(CatalogError::while_("giving notifications up"))?;
@@ -355,18 +425,20 @@ async fn lose_notifications(
 async fn lose_feeds(
     connection: &mut SqliteConnection,
     lane: &Lane,
-    before_ms: i64,
+    (before_ms, count_max): (i64, i64),
 ) -> Result<LaneLoss> {
     let during = "giving feeds up";
     let rows = sqlx::query(
-        "DELETE FROM trail_feeds \
-         WHERE outlet = ? AND owner = ? AND target = ? AND failing_before_ms <= ? \
+        "DELETE FROM trail_feeds WHERE id IN (SELECT id FROM trail_feeds \
+             WHERE outlet = ? AND owner = ? AND target = ? AND failing_before_ms <= ? \
+             ORDER BY id LIMIT ?) \
          RETURNING spooled, max(event_count - sent_events, 0) AS events",
     )
     .bind(lane.outlet.word())
     .bind(&lane.owner)
     .bind(&lane.target)
     .bind(before_ms)
+    .bind(count_max)
     .fetch_all(connection)
     .await
     .map_err(CatalogError::while_(during))?;
@@ -378,13 +450,16 @@ async fn lose_feeds(
     Ok(loss)
 }
 
-/// Of buses only metrics tell.
+/// Tells the owner, if the trail still has the target. Of buses only metrics tell.
 async fn tell_failure(
     connection: &mut SqliteConnection,
     lane: &Lane,
     attempted_ms: i64,
     error: &str,
 ) -> Result<()> {
+    if !is_current(connection, lane).await? {
+        return Ok(());
+    }
     let text = match lane.outlet {
         Outlet::Topic => {
             "INSERT INTO trail_status (trail_id, notification_attempt_ms, notification_error) \
@@ -407,18 +482,20 @@ async fn tell_failure(
         .map_err(CatalogError::while_("recording an outlet's trouble"))
 }
 
-/// Counts what a trail's topic or log group will not get. Its row is there.
+/// Counts what a trail's topics or log groups will not get. A trail that was deleted has nobody to be told.
 pub(super) async fn add_lost(
     connection: &mut SqliteConnection,
     lane: &Lane,
     loss: &LaneLoss,
 ) -> Result<()> {
-    if lane.outlet == Outlet::Bus {
+    if lane.outlet == Outlet::Bus || loss.notifications + loss.events == 0 {
         return Ok(());
     }
     sqlx::query(
-        "UPDATE trail_status SET notifications_lost = notifications_lost + ?2, \
-             logs_events_lost = logs_events_lost + ?3 WHERE trail_id = ?1",
+        "INSERT INTO trail_status (trail_id, notifications_lost, logs_events_lost) \
+         SELECT trail_id, ?2, ?3 FROM trails WHERE trail_id = ?1 \
+         ON CONFLICT (trail_id) DO UPDATE SET notifications_lost = notifications_lost + ?2, \
+             logs_events_lost = logs_events_lost + ?3",
     )
     .bind(&lane.owner)
     .bind(stored(loss.notifications))

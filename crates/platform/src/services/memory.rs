@@ -9,6 +9,7 @@ use super::{
     BusEvent, EventBuses, LogEvent, LogStream, LogStreams, ServiceFailure, TopicMessage,
     TopicPublisher,
 };
+use crate::S3Failure;
 
 /// Topics in memory. A topic that is down refuses every message.
 #[derive(Debug, Default)]
@@ -17,8 +18,29 @@ pub struct MemoryTopics {
     state: Mutex<TopicsState>,
 }
 
+/// The answer to a call that is lost: what was sent is taken, and nobody knows.
+#[derive(Debug, Default)]
+struct LostAnswer(Option<u64>);
+
+impl LostAnswer {
+    /// Whether it is the answer to this call.
+    fn is_now(&mut self) -> bool {
+        let left = self.0.take();
+        self.0 = left.and_then(|left| left.checked_sub(1));
+        left == Some(0)
+    }
+}
+
+fn lost_answer() -> ServiceFailure {
+    ServiceFailure {
+        is_timeout: true,
+        ..ServiceFailure::new(S3Failure::TIMEOUT, "the answer is lost")
+    }
+}
+
 #[derive(Debug, Default)]
 struct TopicsState {
+    lost: LostAnswer,
     messages: Vec<TopicMessage>,
     down: BTreeMap<String, ServiceFailure>,
     attempts: u64,
@@ -35,6 +57,12 @@ impl MemoryTopics {
     pub fn mend_topic(&self, topic_arn: &str) {
         let mut state = self.state.lock().expect("no holder of this lock panics");
         state.down.remove(topic_arn);
+    }
+
+    /// After so many more calls, the answer to one is lost.
+    pub fn lose_answer_after(&self, calls: u64) {
+        let mut state = self.state.lock().expect("no holder of this lock panics");
+        state.lost = LostAnswer(Some(calls));
     }
 
     /// All messages, in order.
@@ -59,6 +87,9 @@ impl TopicPublisher for MemoryTopics {
             return Err(failure.clone());
         }
         state.messages.push(message.clone());
+        if state.lost.is_now() {
+            return Err(lost_answer());
+        }
         Ok(())
     }
 }
@@ -71,6 +102,7 @@ pub struct MemoryLogStreams {
 
 #[derive(Debug, Default)]
 struct LogsState {
+    lost: LostAnswer,
     groups: Vec<String>,
     streams: BTreeMap<LogStream, Vec<LogEvent>>,
     batches: Vec<Vec<LogEvent>>,
@@ -97,6 +129,12 @@ impl MemoryLogStreams {
     pub fn script(&self, outcomes: impl IntoIterator<Item = Result<u64, ServiceFailure>>) {
         let mut state = self.state.lock().expect("no holder of this lock panics");
         state.script.extend(outcomes);
+    }
+
+    /// After so many more batches that are taken, the answer to one is lost.
+    pub fn lose_answer_after(&self, batches: u64) {
+        let mut state = self.state.lock().expect("no holder of this lock panics");
+        state.lost = LostAnswer(Some(batches));
     }
 
     /// All events by stream, in the order in which they came.
@@ -143,6 +181,9 @@ impl LogStreams for MemoryLogStreams {
             .entry(stream.clone())
             .or_default()
             .extend(kept);
+        if state.lost.is_now() {
+            return Err(lost_answer());
+        }
         Ok(refused)
     }
 
@@ -164,6 +205,12 @@ pub struct MemoryBuses {
 
 #[derive(Debug, Default)]
 struct BusesState {
+    lost: LostAnswer,
+    down: BTreeMap<String, ServiceFailure>,
+    /// Parts of details, with the code by which events that have them are refused.
+    refused: Vec<(String, String)>,
+    at_once: usize,
+    most_at_once: usize,
     events: BTreeMap<String, Vec<BusEvent>>,
     batches: Vec<usize>,
     script: VecDeque<Result<Vec<usize>, ServiceFailure>>,
@@ -182,6 +229,30 @@ impl MemoryBuses {
         state.events.clone()
     }
 
+    /// After so many more calls, the answer to one is lost.
+    pub fn lose_answer_after(&self, calls: u64) {
+        let mut state = self.state.lock().expect("no holder of this lock panics");
+        state.lost = LostAnswer(Some(calls));
+    }
+
+    /// From now on the bus of this Region fails every call.
+    pub fn break_region(&self, region: &str, failure: ServiceFailure) {
+        let mut state = self.state.lock().expect("no holder of this lock panics");
+        state.down.insert(region.to_owned(), failure);
+    }
+
+    /// From now on events whose detail holds `part` are refused with this code.
+    pub fn refuse(&self, part: &str, code: &str) {
+        let mut state = self.state.lock().expect("no holder of this lock panics");
+        state.refused.push((part.to_owned(), code.to_owned()));
+    }
+
+    /// How many calls there were at once, at most.
+    pub fn most_at_once(&self) -> usize {
+        let state = self.state.lock().expect("no holder of this lock panics");
+        state.most_at_once
+    }
+
     /// How many events each call had.
     pub fn batches(&self) -> Vec<usize> {
         let state = self.state.lock().expect("no holder of this lock panics");
@@ -196,18 +267,36 @@ impl EventBuses for MemoryBuses {
         region: &str,
         events: &[BusEvent],
     ) -> Result<Vec<Option<String>>, ServiceFailure> {
+        {
+            let mut state = self.state.lock().expect("no holder of this lock panics");
+            state.at_once += 1;
+            state.most_at_once = state.most_at_once.max(state.at_once);
+        }
+        // Other calls have their turn.
+        tokio::task::yield_now().await;
         let mut state = self.state.lock().expect("no holder of this lock panics");
+        state.at_once -= 1;
         state.batches.push(events.len());
+        if let Some(failure) = state.down.get(region) {
+            return Err(failure.clone());
+        }
+        let codes = state.refused.clone();
         let refused = state.script.pop_front().unwrap_or_else(|| Ok(Vec::new()))?;
         let bus = state.events.entry(region.to_owned()).or_default();
         let mut told = Vec::with_capacity(events.len());
         for (place, event) in events.iter().enumerate() {
+            let code = codes.iter().find(|(part, _)| event.detail.contains(part));
             if refused.contains(&place) {
                 told.push(Some("InternalFailure".to_owned()));
+            } else if let Some((_, code)) = code {
+                told.push(Some(code.clone()));
             } else {
                 bus.push(event.clone());
                 told.push(None);
             }
+        }
+        if state.lost.is_now() {
+            return Err(lost_answer());
         }
         Ok(told)
     }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use cairn_catalog::CatalogError;
 use cairn_catalog::trails::{
     ChainId, CurrentTrails, Cut, Delivered, DigestChain, FailedAttempt, FileId, FileKind,
-    NewDigest, ReaderState, RecordedFile, SigningKey, SpoolUse, TrailsCatalog,
+    NewDigest, NotificationMade, ReaderState, RecordedFile, SigningKey, SpoolUse, TrailsCatalog,
 };
 use cairn_model::{PartitionId, Region, Trail, TrailId};
 
@@ -118,7 +118,7 @@ impl TrailsCatalog for LooseTrails {
         self.catalog.waiting_trails().await
     }
 
-    async fn record_delivered(&self, delivered: &Delivered) -> Result<bool> {
+    async fn record_delivered(&self, delivered: &Delivered) -> Result<NotificationMade> {
         self.catalog.record_delivered(delivered).await
     }
 

@@ -8,6 +8,7 @@
 //! - `digests`: chains, windows, keys.
 //! - `notifications`: what topics are told, and when they are not.
 //! - `feeds`: what log groups and buses get, and when they do not.
+//! - `outlets`: topics, log groups and buses that fail, and what of it harms nobody else.
 //! - `troubles`: buckets that fail, crashes at each step, clocks that jump, spools that are full.
 //! - `repairs`: damage around delivery, and the limits of what one trail may take.
 //! - `outages` (S1), `chains` (S3), `neighbours` (S5), `clocks` (S8): the fault plan in amounts.
@@ -23,6 +24,7 @@ mod log_files;
 mod neighbours;
 mod notifications;
 mod outages;
+mod outlets;
 mod repairs;
 mod results;
 mod simulation;

@@ -9,34 +9,34 @@ use serde_json::Value;
 use crate::stage::{BUCKET, START_MS, Stage, next, trail, validated};
 
 const DAY: Duration = Duration::from_hours(24);
-const TOPIC: &str = "arn:aws:sns:us-east-1:111122223333:told";
-const OTHER: &str = "arn:aws:sns:eu-west-1:444455556666:other";
+pub(crate) const TOPIC: &str = "arn:aws:sns:us-east-1:111122223333:told";
+pub(crate) const OTHER: &str = "arn:aws:sns:eu-west-1:444455556666:other";
 
-fn telling(name: &str, topic_arn: &str) -> Trail {
+pub(crate) fn telling(name: &str, topic_arn: &str) -> Trail {
     let mut trail = trail(name);
     trail.settings.sns_topic = Some(topic(topic_arn));
     trail
 }
 
-fn topic(arn: &str) -> SnsTopic {
+pub(crate) fn topic(arn: &str) -> SnsTopic {
     SnsTopic {
         given: arn.to_owned(),
         arn: arn.to_owned(),
     }
 }
 
-fn denied() -> ServiceFailure {
+pub(crate) fn denied() -> ServiceFailure {
     ServiceFailure::new("AuthorizationError", "scripted")
 }
 
 impl Stage {
-    async fn deliver_and_tell(&self) {
+    pub(crate) async fn deliver_and_tell(&self) {
         self.deliver().await;
         self.trails.tell_now().await;
     }
 
     /// Bucket and keys of each message of a topic.
-    fn told_of(&self, topic_arn: &str) -> Vec<(String, Vec<String>)> {
+    pub(crate) fn told_of(&self, topic_arn: &str) -> Vec<(String, Vec<String>)> {
         let messages = self.told.topics.messages();
         let of_topic = messages.iter().filter(|one| one.topic_arn == topic_arn);
         let read = of_topic.map(|one| {
@@ -50,7 +50,7 @@ impl Stage {
         read.collect()
     }
 
-    fn keys_told(&self, topic_arn: &str) -> Vec<String> {
+    pub(crate) fn keys_told(&self, topic_arn: &str) -> Vec<String> {
         let told = self.told_of(topic_arn).into_iter();
         let mut keys: Vec<String> = told.flat_map(|(_, keys)| keys).collect();
         keys.sort_unstable();
@@ -156,7 +156,7 @@ async fn a_topic_that_refuses_holds_up_nothing_and_is_told_of_everything_later()
 
 // Proves: TRL-147, R15
 #[tokio::test]
-async fn after_a_crash_a_message_may_come_twice_and_never_not() {
+async fn after_a_crash_a_message_whose_answer_was_lost_comes_twice_and_none_is_missing() {
     let mut stage = Stage::new().await;
     let made = telling("all", TOPIC);
     stage.create(&made).await;
@@ -172,6 +172,16 @@ async fn after_a_crash_a_message_may_come_twice_and_never_not() {
         1,
         "what is recorded is not told again"
     );
+    stage.told.topics.lose_answer_after(0);
+    stage.event("us-east-1", "B").await;
+    stage.deliver_and_tell().await;
+    stage.restart().await;
+    stage.trails.tell_now().await;
+    let told = stage.told_of(TOPIC);
+    assert_eq!((told.len(), &told[1]), (3, &told[2]));
+    let mut keys = stage.keys_told(TOPIC);
+    keys.dedup();
+    assert_eq!(keys, stage.keys(BUCKET, "/CloudTrail/"));
 }
 
 // Proves: TRL-133, R15, S8
@@ -241,7 +251,7 @@ async fn the_topic_is_that_of_the_version_that_the_file_was_made_by() {
     assert_ne!(stage.keys_told(TOPIC), stage.keys_told(OTHER));
 }
 
-// Proves: TRL-065, TRL-147
+// Proves: R15
 #[tokio::test]
 async fn deleting_a_trail_ends_the_attempts_at_its_topic() {
     let mut stage = Stage::new().await;

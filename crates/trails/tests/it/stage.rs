@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_catalog::identity::NewAccount;
-use cairn_catalog::trails::{ReadTrails as _, SigningKey, TrailStatus, TrailsCatalog as _};
+use cairn_catalog::trails::{
+    OutletsCatalog, ReadTrails as _, SigningKey, TrailStatus, TrailsCatalog as _,
+};
 use cairn_catalog::{Catalog, OutboxEntry};
 use cairn_eventlog::{EventLog, MemoryLog, NewRecord, RecordKind};
 use cairn_model::selectors::EventSelectors;
@@ -53,7 +55,10 @@ impl Parts {
             disk: Arc::clone(&self.disk),
             puts: Arc::clone(&self.puts),
             outlets: OutletParts {
-                catalog: Arc::clone(&self.catalog) as _,
+                catalog: match &self.told.catalog {
+                    Some(catalog) => Arc::clone(catalog),
+                    None => Arc::clone(&self.catalog) as _,
+                },
                 topics: Arc::clone(&self.told.topics) as _,
                 log_streams: Arc::clone(&self.told.logs) as _,
                 buses: self.told.has_buses.then_some(BusParts {
@@ -92,6 +97,8 @@ pub(crate) struct Told {
     pub(crate) logs: Arc<MemoryLogStreams>,
     pub(crate) buses: Arc<MemoryBuses>,
     pub(crate) has_buses: bool,
+    /// Instead of the catalog's own entry.
+    pub(crate) catalog: Option<Arc<dyn OutletsCatalog>>,
 }
 
 impl Stage {
