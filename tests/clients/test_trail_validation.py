@@ -159,6 +159,9 @@ def test_anyone_can_write_a_validator(stand, chain):
         assert found.files and all(key.startswith(folder) for key in found.files)
         for later, earlier in zip(found.digests, found.digests[1:], strict=False):
             assert later["digestStartTime"] == earlier["digestEndTime"]
+        # The Region that it comes from, the trail, the trail's home.
+        named = f"_CloudTrail-Digest_{region}_chained_{REGION}_"
+        assert all(named in digest["digestS3Object"] for digest in found.digests)
     assert files == set(stand.keys(chain))
 
 
@@ -252,4 +255,32 @@ def test_digests_that_could_not_be_delivered_come_later(stand):
     for later, earlier in zip(found.digests, found.digests[1:], strict=False):
         assert later["digestStartTime"] == earlier["digestEndTime"]
     assert found.digests[-1]["previousDigestS3Object"] is None
+    stand.trails.delete_trail(Name=name)
+
+
+# Proves: REC-251, REC-289, REC-292
+def test_a_chain_goes_on_in_another_bucket(stand):
+    name, old, new = "moved", "old-chain-logs", "new-chain-logs"
+    since = datetime.now(timezone.utc) - timedelta(minutes=1)
+    stand.make_bucket(old, trail_arn(name))
+    stand.make_bucket(new, trail_arn(name), prefix="new/")
+    stand.make_trail(name, old, EnableLogFileValidation=True)
+    deliver(stand, old)
+    eventually(lambda: digests(stand, old), DELIVERED_SECONDS, "a digest")
+    stand.trails.update_trail(Name=name, S3BucketName=new, S3KeyPrefix="new")
+    deliver(stand, new)
+    stand.trails.stop_logging(Name=name)
+    stand.settle()
+    files = set(stand.keys(old) + stand.keys(new))
+    whole = lambda: {*listed(stand, old), *listed(stand, new)} == files  # noqa: E731
+    eventually(whole, DELIVERED_SECONDS, "all in digests")
+    found = DigestReader(stand.store, stand.trails).walk(new, newest(stand, new, REGION))
+    assert found.problems == [] and set(found.files) == files
+    count = len(digests(stand, old)) + len(digests(stand, new))
+    assert len(found.digests) == count
+    for tool in ("aws", "cairn"):
+        code, lines, errors = stand.journey.validate(name, since, tool=tool)
+        assert (code, errors) == (0, "")
+        assert f"{count}/{count} digest files valid" in lines
+        assert f"{len(files)}/{len(files)} log files valid" in lines
     stand.trails.delete_trail(Name=name)

@@ -29,7 +29,8 @@ CANARY = "what nobody may read"
 STEPS = [
     "..", "%2e%2e", "%2E%2e", ".%2e", "..%2f..", "..%5c..", "..\\..", "%252e%252e", "%c0%ae%c0%ae",
     "%ef%bc%8e%ef%bc%8e", "...", ".", "%00", "..%00", "%0a", "%0d%0a", "%1b%5b2J", "%7f", "~",
-    "%20..", "..%20", "", "%2f", "//", "C:", "%2fetc", "file:", "arn:aws:s3:::names", "%ff", "\u202e",
+    "%20..", "..%20", "", "%2f", "//", "C:", "%2fetc", "file:", "arn:aws:s3:::names", "%ff",
+    "\u202e",
 ]  # fmt: skip
 #: How a step stands in a name.
 FORMS = ["{step}/{mark}", "{step}/{step}/{step}/{step}/{mark}", "a/{step}/{mark}", "{mark}/{step}"]

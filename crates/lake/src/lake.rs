@@ -237,6 +237,11 @@ impl Lake {
         self.shared.workshop.steady.earliest_ms()
     }
 
+    /// The latest time that it may be now, in milliseconds: from it counts what must not come too early (S8).
+    pub fn latest_ms(&self) -> i64 {
+        self.shared.workshop.steady.latest_ms()
+    }
+
     /// Records before this are visible in `table`.
     pub fn position(&self, table: &TableId) -> Result<Sequence, LakeError> {
         Ok(self

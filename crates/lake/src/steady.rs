@@ -88,6 +88,12 @@ impl SteadyClock {
         self.read(wall_ms).min(wall_ms)
     }
 
+    /// The latest time that it may be: for what must not come too early, counted from now.
+    pub(crate) fn latest_ms(&self) -> UnixMillis {
+        let wall_ms = self.clock.now_ms();
+        self.read(wall_ms).max(wall_ms)
+    }
+
     fn read(&self, wall_ms: UnixMillis) -> UnixMillis {
         let monotonic = self.clock.monotonic();
         let mut state = self.state.lock().expect("no holder of this lock panics");
@@ -158,6 +164,7 @@ mod tests {
             steady.anchor(durable - HOUR_MS);
             assert_eq!(steady.now_ms(), durable, "start {hours} h off");
             assert_eq!(steady.earliest_ms(), durable + (hours * HOUR_MS).min(0));
+            assert_eq!(steady.latest_ms(), durable + (hours * HOUR_MS).max(0));
             clock.advance(Duration::from_secs(probation * 3_600 - 1));
             assert_eq!(
                 steady.now_ms(),

@@ -390,14 +390,15 @@ impl Grants {
         for (name, values) in &target.keys {
             keys.set_all(name, values.iter().map(String::as_str));
         }
-        self.decide(&Question {
+        let decided = self.decide(&Question {
             action: &target.action,
             resource: &target.resource,
             resource_account: target.resource_account,
             resource_policy: policy_of(target),
             keys: &keys,
             resource_agrees: false,
-        })
+        });
+        decided.map_err(|message| target.refusal.clone().unwrap_or(message))
     }
 }
 

@@ -10,7 +10,7 @@ mod oversize;
 mod parameters;
 mod put_events;
 mod user_identity;
-mod waiting_room;
+pub(crate) mod waiting_room;
 
 pub(crate) use call_record::{
     CallRecord, OWN_SOURCE, RecordIds, RecordedArn, RecordedResource, ServiceEvent,

@@ -2,10 +2,13 @@
 //! operation that sets a trail's key asks whether it can be used. Whose keys they are, those of this node or of a
 //! configured KMS, stays behind one trait; nobody uses a key but through `Keys`, which records it.
 
+pub(crate) mod conditions;
 mod configured;
 mod keyring;
 mod use_record;
 
+#[cfg(test)]
+pub(crate) use configured::configured_at;
 pub(crate) use configured::configured_keys;
 pub(crate) use keyring::Keys;
 
@@ -142,11 +145,12 @@ pub(crate) trait KeyService: Send + Sync + fmt::Debug {
         context: &EncryptionContext,
     ) -> Result<NewDataKey, KeyProblem>;
 
-    /// Opens what `generate_data_key` wrapped for the same context, if `user` may (`kms:Decrypt`).
+    /// Opens what `generate_data_key` wrapped for the same context with the key of this ARN, if `user` may
+    /// (`kms:Decrypt`).
     async fn decrypt(
         &self,
         user: KeyUser<'_>,
-        wrapped: &[u8],
+        wrapped: (&[u8], &str),
         context: &EncryptionContext,
     ) -> Result<OpenedDataKey, KeyProblem>;
 }

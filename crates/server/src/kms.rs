@@ -27,9 +27,10 @@ mod table;
 mod tags;
 
 pub(crate) use asking::ask;
+pub(crate) use ciphertext::is_own as is_own_ciphertext;
 pub(crate) use due::keep_appointments;
 pub(crate) use error::{KmsError, KmsErrorCode};
-pub(crate) use input::KmsInput;
+pub(crate) use input::{KmsInput, wipe};
 pub(crate) use local_keys::LocalKeys;
 pub(crate) use operation::{ChangeCall, Found, KmsAnswer, KmsOperation, ReadCall, Run, Site};
 pub(crate) use table::OPERATIONS;

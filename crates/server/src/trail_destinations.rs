@@ -4,7 +4,7 @@
 
 mod key_reference;
 
-pub(crate) use key_reference::{KeyReference, KeyReferenceKind};
+pub(crate) use key_reference::{KeyReference, KeyReferenceKind, is_key_id, is_reserved_alias};
 
 use std::fmt;
 use std::future::Future;

@@ -420,7 +420,7 @@ mod tests {
         let mut small = file(&small);
         let large: Vec<String> = (0..9).map(|_| event("AwsApiCall", 200_000)).collect();
         let mut large = file(&large);
-        let mut taken = |file: &mut FeedFile| gather(file, "own.").expect("reads").taken;
+        let taken = |file: &mut FeedFile| gather(file, "own.").expect("reads").taken;
         assert_eq!([0; 4].map(|_| taken(&mut small)), [60, 60, 10, 0]);
         assert_eq!([0; 3].map(|_| taken(&mut large)), [5, 4, 0]);
     }

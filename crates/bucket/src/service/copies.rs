@@ -59,10 +59,7 @@ pub(super) async fn object(
     let encryption = service
         .new_encryption(&request.headers, &admitted, &object.key)
         .await?;
-    let (told, told_context) = (
-        ToldEncryption::of(encryption.kms.as_ref()),
-        encryption.told_context(),
-    );
+    let told = encryption.told();
     object.properties.encryption = encryption.kms;
     let copy = Copy {
         source: &source,
@@ -89,7 +86,7 @@ pub(super) async fn object(
         copy_object_result: Some(result),
         copy_source_version_id: told_version(versioning, &source.version),
         server_side_encryption: told.algorithm,
-        ssekms_encryption_context: told_context,
+        ssekms_encryption_context: told.context,
         ssekms_key_id: told.key_id,
         version_id: stored.version,
         ..Default::default()

@@ -47,11 +47,17 @@ pub(super) struct NewEncryption {
 }
 
 impl NewEncryption {
-    /// The context as the answer repeats it, if the request had one.
-    pub(super) fn told_context(&self) -> Option<String> {
-        let kms = self.kms.as_ref().filter(|_| self.has_own_context)?;
-        let json = serde_json::to_string(&kms.context).expect("pairs of texts");
-        Some(STANDARD.encode(json))
+    /// As the answer tells it: with the context, if the request had one.
+    pub(super) fn told(&self) -> ToldEncryption {
+        let kms = self.kms.as_ref();
+        let context = kms.filter(|_| self.has_own_context).map(|kms| {
+            let json = serde_json::to_string(&kms.context).expect("pairs of texts");
+            STANDARD.encode(json)
+        });
+        ToldEncryption {
+            context,
+            ..ToldEncryption::of(kms)
+        }
     }
 }
 
@@ -61,6 +67,8 @@ pub(super) struct ToldEncryption {
     pub(super) algorithm: Option<dto::ServerSideEncryption>,
     /// The ARN of its key, under SSE-KMS.
     pub(super) key_id: Option<String>,
+    /// What a request bound the object's key to.
+    pub(super) context: Option<String>,
 }
 
 impl ToldEncryption {
@@ -72,6 +80,7 @@ impl ToldEncryption {
         Self {
             algorithm: Some(dto::ServerSideEncryption::from_static(algorithm)),
             key_id: kms.map(|kms| kms.key_arn.clone()),
+            context: None,
         }
     }
 }
@@ -94,8 +103,17 @@ impl StoredBuckets {
                 has_own_context,
             } => (key_id, context, has_own_context),
         };
-        let arn = || format!("arn:aws:s3:::{}/{key}", bucket.facts.name);
-        context.entry(OBJECT_ARN.to_owned()).or_insert_with(arn);
+        // Policies of keys rely on it, so a request may not choose it.
+        let arn = format!("arn:aws:s3:::{}/{key}", bucket.facts.name);
+        let is_chosen = |(name, value): (&String, &String)| {
+            name.eq_ignore_ascii_case(OBJECT_ARN) && (name != OBJECT_ARN || *value != arn)
+        };
+        if context.iter().any(is_chosen) {
+            return Err(invalid(&format!(
+                "In the encryption context {OBJECT_ARN} can only be the object's own ARN"
+            )));
+        }
+        context.insert(OBJECT_ARN.to_owned(), arn);
         let used = KeyUse {
             bucket: &bucket.facts,
             context: &context,

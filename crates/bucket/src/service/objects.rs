@@ -49,10 +49,7 @@ pub(super) async fn put(
     let encryption = service
         .new_encryption(&request.headers, &admitted, &object.key)
         .await?;
-    let (told, told_context) = (
-        ToldEncryption::of(encryption.kms.as_ref()),
-        encryption.told_context(),
-    );
+    let told = encryption.told();
     object.properties.encryption = encryption.kms;
     let rules = BodyRules {
         expected,
@@ -78,7 +75,7 @@ pub(super) async fn put(
         checksum_type: checksum.checksum_type,
         e_tag: Some(entity_tag(&stored.etag)),
         server_side_encryption: told.algorithm,
-        ssekms_encryption_context: told_context,
+        ssekms_encryption_context: told.context,
         ssekms_key_id: told.key_id,
         version_id: stored.version,
         size: None,

@@ -43,10 +43,7 @@ pub(super) async fn create(
     let encryption = service
         .new_encryption(&request.headers, &admitted, &input.key)
         .await?;
-    let (told, told_context) = (
-        ToldEncryption::of(encryption.kms.as_ref()),
-        encryption.told_context(),
-    );
+    let told = encryption.told();
     properties.encryption = encryption.kms;
     let upload = NewUpload {
         properties,
@@ -64,7 +61,7 @@ pub(super) async fn create(
             .map(|wanted| dto::ChecksumAlgorithm::from_static(wanted.algorithm.name())),
         checksum_type: checksum.map(|wanted| wire_kind(wanted.kind)),
         server_side_encryption: told.algorithm,
-        ssekms_encryption_context: told_context,
+        ssekms_encryption_context: told.context,
         ssekms_key_id: told.key_id,
         upload_id: Some(id),
         ..Default::default()

@@ -168,6 +168,29 @@ async fn a_context_of_the_callers_is_kept_and_told() {
     assert_eq!(fixture.done("GET", "/bucket/f", &[], b"").await.body, TEXT);
 }
 
+#[tokio::test]
+async fn nobody_chooses_the_object_that_a_key_is_bound_to() {
+    let fixture = Fixture::with_bucket().await;
+    for (json, is_refused) in [
+        (r#"{"aws:s3:arn":"arn:aws:s3:::bucket/f"}"#, false),
+        (r#"{"aws:s3:arn":"arn:aws:s3:::bucket/other"}"#, true),
+        (r#"{"AWS:S3:arn":"arn:aws:s3:::bucket/f"}"#, true),
+    ] {
+        let value = base64_of(json.as_bytes());
+        let context = ("x-amz-server-side-encryption-context", value.as_str());
+        let headers = [KMS, KEY, context];
+        if is_refused {
+            let expected = (400, "InvalidArgument");
+            let put = ("PUT", "/bucket/g");
+            fixture.refused(put, &headers, TEXT, expected).await;
+        } else {
+            fixture.done("PUT", "/bucket/f", &headers, TEXT).await;
+        }
+    }
+    assert_eq!(fixture.uses(), ["GenerateDataKey bucket/f"]);
+    assert_eq!(fixture.body_files().len(), 1);
+}
+
 fn base64_of(bytes: &[u8]) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(bytes)

@@ -111,8 +111,11 @@ impl S3Client {
         // A success whose body is an error comes as an error: the SDK looks into it.
         let sent = request.customize().config_override(signer).send().await;
         match sent {
-            Ok(answer) => confirmed(object, answer.checksum_sha256())
-                .and_then(|_| told_encryption(object, answer.server_side_encryption.as_ref())),
+            Ok(answer) => {
+                confirm_checksum(object, answer.checksum_sha256())?;
+                let told = answer.server_side_encryption.as_ref();
+                told_encryption(object, told, answer.ssekms_key_id.as_deref())
+            }
             Err(error) => match S3Failure::of(&error) {
                 failure if object.if_none_match && failure.http_status == Some(412) => {
                     Ok(PutOutcome::AlreadyThere)
@@ -259,14 +262,13 @@ impl S3Client {
 }
 
 /// A server that says what it has stored must have stored what was sent.
-fn confirmed(object: &NewObject, stored: Option<&str>) -> Result<PutOutcome, S3Failure> {
+fn confirm_checksum(object: &NewObject, stored: Option<&str>) -> Result<(), S3Failure> {
     let sent = aws_smithy_types::base64::encode(object.sha256);
     if stored.is_none_or(|stored| stored == sent) {
-        Ok(PutOutcome::Created)
-    } else {
-        let message = "the checksum of what was stored is not that of what was sent";
-        Err(S3Failure::new(S3Failure::INVALID_ANSWER, message))
+        return Ok(());
     }
+    let message = "the checksum of what was stored is not that of what was sent";
+    Err(S3Failure::new(S3Failure::INVALID_ANSWER, message))
 }
 
 /// A client that trusts the system's certificates and those of `ca_file`.
@@ -302,17 +304,39 @@ pub(crate) fn http_client(
         .build_https())
 }
 
-/// What came of a put. An endpoint that does not know SSE-KMS may store the object all the same: that is no success.
+/// What came of a put. An endpoint that does not know SSE-KMS may store the object all the same, or take another key:
+/// that is no success. An endpoint need not name the key.
 fn told_encryption(
     object: &NewObject,
     told: Option<&ServerSideEncryption>,
+    told_key: Option<&str>,
 ) -> Result<PutOutcome, S3Failure> {
-    let is_kms = matches!(object.encryption, Some(ObjectEncryption::Kms { .. }));
-    if is_kms && told != Some(&ServerSideEncryption::AwsKms) {
-        let message = "the endpoint does not say that it has encrypted the object with the KMS key";
-        return Err(S3Failure::new(S3Failure::NOT_ENCRYPTED, message));
+    let failed = |message: &str| Err(S3Failure::new(S3Failure::NOT_ENCRYPTED, message));
+    let Some(ObjectEncryption::Kms { key_id, .. }) = &object.encryption else {
+        return Ok(PutOutcome::Created);
+    };
+    if told != Some(&ServerSideEncryption::AwsKms) {
+        return failed(
+            "the endpoint does not say that it has encrypted the object with the KMS key",
+        );
+    }
+    if told_key.is_some_and(|told| !is_same_key(key_id, told)) {
+        return failed("the endpoint says that it has encrypted the object with another KMS key");
     }
     Ok(PutOutcome::Created)
+}
+
+/// Whether two names can be those of one key: either may be its ARN or its ID alone. An alias tells nothing.
+fn is_same_key(wanted: &str, told: &str) -> bool {
+    let id = |name: &str| name.rsplit_once(":key/").map(|(_, id)| id.to_owned());
+    if wanted.starts_with("alias/") || wanted.contains(":alias/") || wanted == told {
+        return true;
+    }
+    match (id(wanted), id(told)) {
+        (Some(wanted), None) => wanted == told,
+        (None, Some(told)) => wanted == told,
+        (Some(_), Some(_)) | (None, None) => false,
+    }
 }
 
 /// The Region in an answer with one element more around it than AWS's, as SeaweedFS gives it.

@@ -13,6 +13,9 @@ use super::client::{Addressed, credentials, timeouts};
 use super::{ServiceConfig, ServiceFailure};
 use crate::S3Failure;
 
+/// The longest ciphertext of KMS's API.
+const WRAPPED_BYTES_MAX: usize = 6_144;
+
 /// What a KMS says of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KmsKey {
@@ -98,24 +101,25 @@ impl KmsClient {
         let sent = asked.customize().config_override(signed_for(region));
         let answer = sent.send().await.map_err(|error| S3Failure::of(&error))?;
         let wrapped = answer.ciphertext_blob.map(Blob::into_inner);
-        let wrapped = wrapped.filter(|wrapped| !wrapped.is_empty());
+        let wrapped = wrapped.filter(|wrapped| (1..=WRAPPED_BYTES_MAX).contains(&wrapped.len()));
         Ok(KmsDataKey {
             key_arn: answer.key_id.ok_or_else(|| invalid("no key is named"))?,
             plain: data_key(answer.plaintext)?,
-            wrapped: wrapped.ok_or_else(|| invalid("the data key is not wrapped"))?,
+            wrapped: wrapped.ok_or_else(|| invalid("the data key is not wrapped as KMS does"))?,
         })
     }
 
-    /// Opens what `generate_data_key` wrapped for the same context.
+    /// Opens with this key alone what `generate_data_key` wrapped for the same context.
     pub async fn decrypt(
         &self,
         region: &str,
-        wrapped: &[u8],
+        (wrapped, key_arn): (&[u8], &str),
         context: &BTreeMap<String, String>,
     ) -> Result<KmsDataKey, ServiceFailure> {
         let client = self.clients.of_region(region)?;
         let asked = client
             .decrypt()
+            .key_id(key_arn)
             .ciphertext_blob(Blob::new(wrapped))
             .set_encryption_context(Some(context.clone().into_iter().collect()));
         let sent = asked.customize().config_override(signed_for(region));

@@ -58,7 +58,8 @@ async fn data_keys_are_made_and_opened_for_a_context() {
     assert_eq!((made.key_arn.as_str(), *made.plain), (KEY, [7; 32]));
     assert_eq!(made.wrapped, b"wrapped");
     assert!(!format!("{made:?}").contains("7, 7"), "no key in a log");
-    let opened = kms.decrypt(REGION, &made.wrapped, &context()).await;
+    let wrapped = (made.wrapped.as_slice(), KEY);
+    let opened = kms.decrypt(REGION, wrapped, &context()).await;
     assert_eq!(*opened.expect("a data key").plain, [7; 32]);
     for (asked, target) in endpoint.asked().iter().zip(["GenerateDataKey", "Decrypt"]) {
         let expected = format!("TrentService.{target}");
@@ -66,6 +67,7 @@ async fn data_keys_are_made_and_opened_for_a_context() {
         let body = String::from_utf8(asked.body.clone()).expect("JSON");
         let context = r#""EncryptionContext":{"aws:s3:arn":"arn:aws:s3:::b/k"}"#;
         assert!(body.contains(context), "{body}");
+        assert!(body.contains(&format!(r#""KeyId":"{KEY}""#)), "{body}");
         let signed = asked.header("authorization").expect("signed");
         assert!(signed.contains("/eu-west-1/kms/aws4_request"), "{signed}");
     }
@@ -92,6 +94,13 @@ async fn failures_have_kmss_words_and_nothing_is_tried_twice() {
         base64::encode([7; 32])
     );
     let answer = failure(json("200 OK", &unwrapped)).await;
+    assert_eq!(answer.code, S3Failure::INVALID_ANSWER);
+    let long = format!(
+        r#"{{"KeyId":"{KEY}","Plaintext":"{}","CiphertextBlob":"{}"}}"#,
+        base64::encode([7; 32]),
+        base64::encode([7; 6_145])
+    );
+    let answer = failure(json("200 OK", &long)).await;
     assert_eq!(answer.code, S3Failure::INVALID_ANSWER);
 }
 

@@ -164,6 +164,40 @@ async fn an_endpoint_that_does_not_use_the_key_has_failed() {
     }
 }
 
+// Proves: SEC-307
+#[tokio::test]
+async fn an_endpoint_that_uses_another_key_has_failed() {
+    const ID: &str = "11111111-2222-3333-4444-555555555555";
+    const OTHER: &str = "99999999-2222-3333-4444-555555555555";
+    let arn = |id: &str| format!("arn:aws:kms:eu-west-1:111111111111:key/{id}");
+    let foreign = format!("arn:aws:kms:eu-west-1:999999999999:key/{ID}");
+    for (wanted, told, is_good) in [
+        (arn(ID), arn(ID), true),
+        (arn(ID), ID.to_owned(), true),
+        (ID.to_owned(), arn(ID), true),
+        ("alias/k".to_owned(), arn(OTHER), true),
+        (arn(ID), arn(OTHER), false),
+        (arn(ID), OTHER.to_owned(), false),
+        (ID.to_owned(), arn(OTHER), false),
+        (arn(ID), foreign, false),
+    ] {
+        let kms = NewObject {
+            encryption: Some(ObjectEncryption::Kms {
+                key_id: wanted.clone(),
+                context: Vec::new(),
+            }),
+            ..object()
+        };
+        let algorithm = "x-amz-server-side-encryption: aws:kms";
+        let key = format!("x-amz-server-side-encryption-aws-kms-key-id: {told}");
+        let answer = Answer::new("200 OK", &[algorithm, &key], "");
+        let (outcome, _) = put(answer, &kms).await;
+        let failure = outcome.err().map(|failure| failure.code);
+        let expected = (!is_good).then(|| S3Failure::NOT_ENCRYPTED.to_owned());
+        assert_eq!(failure, expected, "{wanted} {told}");
+    }
+}
+
 // Proves: R14
 #[tokio::test]
 async fn an_answer_that_names_another_checksum_is_no_success() {

@@ -80,7 +80,7 @@ impl BucketGate {
             resources: resources(access, bucket),
             error: error.map(|(code, message)| (code.as_str(), message.as_str())),
             // SEL-134: the owner of the bucket learns of it, whoever called.
-            also_for: bucket.map(|bucket| bucket.owner),
+            also_for: Vec::from_iter(bucket.map(|bucket| bucket.owner)),
             // REC-212: whoever is denied does not learn whose bucket it is.
             hides_owner: is_foreign && error.is_some_and(|(code, _)| code == "AccessDenied"),
         };

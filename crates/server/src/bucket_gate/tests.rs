@@ -2,6 +2,8 @@
 
 /// Who may do what, by the policies of callers and buckets.
 mod decisions;
+/// Whose KMS keys they are.
+mod key_keepers;
 /// KMS keys used in callers' names.
 mod object_keys;
 /// What requests leave in the log.

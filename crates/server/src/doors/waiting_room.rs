@@ -125,4 +125,4 @@ impl WaitingRoom {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -48,6 +48,7 @@ pub(crate) async fn authorization_targets(
         keys,
         trust_policy: None,
         key_policy: None,
+        refusal: None,
     };
     let renamed = renamed(operation.resource, input, &target.resource);
     let also = renamed.map(|resource| AuthorizationTarget {

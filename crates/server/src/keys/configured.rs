@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cairn_access::policy::ContextKeys;
-use cairn_model::{AccountId, Arn};
-use cairn_platform::{KmsClient, S3Timeouts, ServiceConfig, ServiceFailure};
+use cairn_platform::{KmsClient, KmsKey, S3Timeouts, ServiceConfig, ServiceFailure};
 
+use super::conditions::{account_of, of_cryptography, of_symmetric_keys};
 use super::{
     EncryptionContext, KeyFacts, KeyProblem, KeyService, KeyUser, NewDataKey, OpenedDataKey,
 };
@@ -32,21 +32,36 @@ pub(crate) fn configured_keys(
     let Some(config) = service_config(endpoints, "kms", &endpoints.kms)? else {
         return Ok(None);
     };
-    let client = KmsClient::new(&ServiceConfig {
+    let config = ServiceConfig {
         timeouts: TIMEOUTS,
         ..config
-    });
-    let client = client.map_err(|failure| StartError::Open {
+    };
+    configured_at(&config).map(Some)
+}
+
+/// The KMS at these addresses.
+pub(crate) fn configured_at(config: &ServiceConfig) -> Result<Arc<dyn KeyService>, StartError> {
+    let client = KmsClient::new(config).map_err(|failure| StartError::Open {
         part: "the configured KMS",
         reason: failure.to_string(),
     })?;
-    Ok(Some(Arc::new(ConfiguredKeys { client })))
+    Ok(Arc::new(ConfiguredKeys { client }))
 }
 
 /// Keys at the addresses of the configuration.
 #[derive(Debug)]
 struct ConfiguredKeys {
     client: KmsClient,
+}
+
+/// A question to the caller's policies.
+#[derive(Clone, Copy, Debug)]
+struct Asked<'a> {
+    action: &'a str,
+    /// How the key was named, if by an alias.
+    key: Option<&'a KeyReference>,
+    /// For what encrypts or decrypts; only symmetric keys do.
+    context: Option<&'a EncryptionContext>,
 }
 
 #[async_trait]
@@ -56,13 +71,16 @@ impl KeyService for ConfiguredKeys {
         user: KeyUser<'_>,
         key: &KeyReference,
     ) -> Result<KeyFacts, KeyProblem> {
-        let action = "kms:DescribeKey";
+        let asked = Asked {
+            action: "kms:DescribeKey",
+            key: Some(key),
+            context: None,
+        };
         if let KeyReferenceKind::Key(_) = key.kind {
-            decide(user, action, &key.arn(), &EncryptionContext::new())?;
+            decide(user, asked, &key.arn())?;
         }
-        let told = self.client.describe(key.region.as_str(), &key.arn()).await;
-        let told = told.map_err(|failure| problem(&failure, &key.arn()))?;
-        decide(user, action, &told.arn, &EncryptionContext::new())?;
+        let told = self.told(key).await?;
+        decide(user, asked, &told.arn)?;
         Ok(KeyFacts {
             arn: told.arn,
             is_symmetric: told.is_symmetric,
@@ -79,14 +97,17 @@ impl KeyService for ConfiguredKeys {
         let region = key.region.as_str();
         let arn = match key.kind {
             KeyReferenceKind::Key(_) => key.arn(),
-            KeyReferenceKind::Alias(_) => {
-                let told = self.client.describe(region, &key.arn()).await;
-                told.map_err(|failure| problem(&failure, &key.arn()))?.arn
-            }
+            KeyReferenceKind::Alias(_) => self.told(key).await?.arn,
         };
-        decide(user, "kms:GenerateDataKey", &arn, context)?;
+        let asked = Asked {
+            action: "kms:GenerateDataKey",
+            key: Some(key),
+            context: Some(context),
+        };
+        decide(user, asked, &arn)?;
         let made = self.client.generate_data_key(region, &arn, context).await;
         let made = made.map_err(|failure| problem(&failure, &arn))?;
+        require_same(&made.key_arn, &arn)?;
         Ok(NewDataKey {
             key_arn: made.key_arn,
             plain: made.plain,
@@ -97,14 +118,20 @@ impl KeyService for ConfiguredKeys {
     async fn decrypt(
         &self,
         user: KeyUser<'_>,
-        wrapped: &[u8],
+        (wrapped, key_arn): (&[u8], &str),
         context: &EncryptionContext,
     ) -> Result<OpenedDataKey, KeyProblem> {
+        let asked = Asked {
+            action: "kms:Decrypt",
+            key: None,
+            context: Some(context),
+        };
+        decide(user, asked, key_arn)?;
         let region = user.region.as_str();
+        let wrapped = (wrapped, key_arn);
         let opened = self.client.decrypt(region, wrapped, context).await;
-        let opened = opened.map_err(|failure| problem(&failure, "of the object"))?;
-        // Only the answer says which key it was; what was opened for nothing is wiped.
-        decide(user, "kms:Decrypt", &opened.key_arn, context)?;
+        let opened = opened.map_err(|failure| problem(&failure, key_arn))?;
+        require_same(&opened.key_arn, key_arn)?;
         Ok(OpenedDataKey {
             key_arn: opened.key_arn,
             plain: opened.plain,
@@ -112,13 +139,46 @@ impl KeyService for ConfiguredKeys {
     }
 }
 
-/// Whether the user may do this with the key.
-fn decide(
-    user: KeyUser<'_>,
-    action: &str,
-    key_arn: &str,
-    context: &EncryptionContext,
-) -> Result<(), KeyProblem> {
+impl ConfiguredKeys {
+    /// The key behind a reference: in the same Region and account, and the same key if it was named.
+    async fn told(&self, key: &KeyReference) -> Result<KmsKey, KeyProblem> {
+        let named = key.arn();
+        let told = self.client.describe(key.region.as_str(), &named).await;
+        let told = told.map_err(|failure| problem(&failure, &named))?;
+        let read = KeyReference::read(&told.arn, key.account, &key.region);
+        let read = read.filter(|_| told.arn.starts_with("arn:"));
+        let is_meant = read.is_some_and(|read| match key.kind {
+            KeyReferenceKind::Key(_) => read == *key,
+            KeyReferenceKind::Alias(_) => {
+                matches!(read.kind, KeyReferenceKind::Key(_))
+                    && (read.account, &read.region) == (key.account, &key.region)
+            }
+        });
+        if is_meant {
+            return Ok(told);
+        }
+        tracing::warn!(
+            key = named,
+            told = told.arn,
+            "the configured KMS told of another key"
+        );
+        Err(KeyProblem::Unavailable)
+    }
+}
+
+/// A KMS that used another key than the one that was decided on has done something else.
+fn require_same(used: &str, decided: &str) -> Result<(), KeyProblem> {
+    if used == decided {
+        return Ok(());
+    }
+    tracing::warn!(used, decided, "the configured KMS used another key");
+    Err(KeyProblem::Unavailable)
+}
+
+/// Whether the user may do this with the key. Of a key elsewhere tags, aliases and origin are not known, so their
+/// condition keys are absent.
+fn decide(user: KeyUser<'_>, asked: Asked<'_>, key_arn: &str) -> Result<(), KeyProblem> {
+    let action = asked.action;
     if let Some(service) = user.caller.service_name() {
         if action != "kms:Decrypt" {
             return Ok(());
@@ -131,12 +191,14 @@ fn decide(
         keys.set("kms:ViaService", via);
     }
     keys.set("kms:CallerAccount", user.caller.account.as_str());
-    for (name, value) in context {
-        keys.set(&format!("kms:EncryptionContext:{name}"), value);
+    if let Some(KeyReferenceKind::Alias(name)) = asked.key.map(|key| &key.kind) {
+        keys.set("kms:RequestAlias", format!("alias/{name}"));
     }
-    if !context.is_empty() {
-        let names = context.keys().map(String::as_str);
-        keys.set_all("kms:EncryptionContextKeys", names);
+    if let Some(context) = asked.context {
+        let known = of_symmetric_keys().into_iter();
+        for (name, values) in known.chain(of_cryptography(context)) {
+            keys.set_all(&name, values);
+        }
     }
     let question = Question {
         action,
@@ -149,11 +211,6 @@ fn decide(
     };
     let decided = user.grants.decide(&question);
     decided.map_err(|message| KeyProblem::Denied { message })
-}
-
-fn account_of(key_arn: &str) -> Option<AccountId> {
-    let arn: Arn = key_arn.parse().ok()?;
-    arn.account().parse().ok()
 }
 
 /// A failure of the KMS as the caller learns it. What the KMS refuses to the credentials of the configuration is told

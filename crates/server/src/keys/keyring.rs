@@ -1,18 +1,21 @@
 //! All keys that there are, as one: this node's own are asked first, then those of the configured KMS. Every use of
-//! a key, a refused one too, is an event before whoever asked hears of it (SEC-374).
+//! a key, a refused one too, is an event before whoever asked hears of it (SEC-374); that of a success is durable.
 
 use std::fmt;
 use std::sync::Arc;
 
 use cairn_eventlog::AppendError;
+use cairn_model::AccountId;
 use cairn_platform::Clock;
 use serde_json::{Value, json};
 
+use super::conditions::{account_of, foreign_refusal, is_foreign};
 use super::use_record::KeyUse;
 use super::{
     EncryptionContext, KeyFacts, KeyProblem, KeyService, KeyUser, NewDataKey, OpenedDataKey,
 };
 use crate::doors::{Doors, WaitingRoom};
+use crate::kms;
 use crate::trail_destinations::{KeyReference, KeyReferenceKind};
 
 /// The keys of this node and of the configured KMS.
@@ -62,6 +65,7 @@ impl Keys {
             let told = configured.describe(user, key).await;
             (keeper, answer) = better((keeper, answer), told);
         }
+        let answer = told(user, "kms:DescribeKey", (key.account, &key.arn()), answer);
         let arn = answer.as_ref().ok().map(|facts| facts.arn.clone());
         let asked = Asked {
             operation: "DescribeKey",
@@ -84,6 +88,8 @@ impl Keys {
             let told = configured.generate_data_key(user, key, context).await;
             (keeper, answer) = better((keeper, answer), told);
         }
+        let action = "kms:GenerateDataKey";
+        let answer = told(user, action, (key.account, &key.arn()), answer);
         let arn = answer.as_ref().ok().map(|made| made.key_arn.clone());
         let arn = arn.or_else(|| named(key));
         let asked = Asked {
@@ -102,12 +108,15 @@ impl Keys {
     pub(crate) async fn decrypt(
         &self,
         user: KeyUser<'_>,
-        (wrapped, key_arn): (&[u8], &str),
+        wrapped: (&[u8], &str),
         context: &EncryptionContext,
     ) -> Result<OpenedDataKey, KeyProblem> {
+        let (bytes, key_arn) = wrapped;
         let mut keeper = Keeper::ThisNode;
         let mut answer = self.own.decrypt(user, wrapped, context).await;
-        if let Some(configured) = self.next(answer.as_ref().err()) {
+        // What was wrapped here opens here or nowhere.
+        let next = self.next(answer.as_ref().err());
+        if let Some(configured) = next.filter(|_| !kms::is_own_ciphertext(bytes)) {
             let told = configured.decrypt(user, wrapped, context).await;
             (keeper, answer) = better((keeper, answer), told);
         }
@@ -118,6 +127,8 @@ impl Keys {
         {
             answer = Err(KeyProblem::InvalidCiphertext);
         }
+        let owner = account_of(key_arn).unwrap_or(user.caller.account);
+        let answer = told(user, "kms:Decrypt", (owner, key_arn), answer);
         let asked = Asked {
             operation: "Decrypt",
             parameters: json!({
@@ -138,7 +149,7 @@ impl Keys {
         self.configured.as_ref().filter(|_| is_elsewhere)
     }
 
-    /// The answer, once its event is durable.
+    /// The answer, once its event is durable; that of a refusal may wait while the disk is full.
     async fn recorded<T>(
         &self,
         user: KeyUser<'_>,
@@ -156,6 +167,8 @@ impl Keys {
             problem: answer.as_ref().err(),
         };
         let appended = match used.events(&self.doors, self.clock.now_ms()) {
+            // A key is worth as much as a credential: nobody gets it on a record that may be lost.
+            Ok(events) if answer.is_ok() => self.doors.append(events).await.map(drop),
             Ok(events) => self.waiting_room.append(&self.doors, events).await,
             // It cannot happen for records of our own; if it does, the key is not used.
             Err(error) => {
@@ -170,6 +183,24 @@ impl Keys {
                 Err(KeyProblem::Unavailable)
             }
         }
+    }
+}
+
+/// What the user may learn: of another account's key nothing, unless it may use it.
+fn told<T>(
+    user: KeyUser<'_>,
+    action: &str,
+    (owner, named): (AccountId, &str),
+    answer: Result<T, KeyProblem>,
+) -> Result<T, KeyProblem> {
+    match answer {
+        Err(KeyProblem::NotFound { .. } | KeyProblem::Denied { .. })
+            if is_foreign(user.caller, owner) =>
+        {
+            let message = foreign_refusal(user.caller, action, named);
+            Err(KeyProblem::Denied { message })
+        }
+        answer => answer,
     }
 }
 

@@ -1,8 +1,9 @@
 //! The use of a key by a service, for itself or in its caller's name, as CloudTrail records it (SEC-374 to SEC-376).
 
-use cairn_model::{AccountId, Arn, RecordError};
+use cairn_model::{AccountId, RecordError};
 use serde_json::Value;
 
+use super::conditions::account_of;
 use super::{KeyProblem, KeyUser};
 use crate::doors::{CallRecord, Doors, Prepared, RecordIds, RecordedCaller, RecordedResource};
 
@@ -101,8 +102,9 @@ impl KeyUse<'_> {
         }
     }
 
+    /// The key, unless there is none, or none that the caller may use.
     fn resource(&self) -> Option<RecordedResource> {
-        if let Some(KeyProblem::NotFound { .. }) = self.problem {
+        if let Some(KeyProblem::NotFound { .. } | KeyProblem::Denied { .. }) = self.problem {
             return None;
         }
         let arn = self.key_arn?;
@@ -113,11 +115,6 @@ impl KeyUse<'_> {
             arn.to_owned(),
         ))
     }
-}
-
-fn account_of(key_arn: &str) -> Option<AccountId> {
-    let arn: Arn = key_arn.parse().ok()?;
-    arn.account().parse().ok()
 }
 
 /// `errorCode`, as KMS's records have it.

@@ -9,14 +9,13 @@ use super::operation::{ChangeCall, Found, KmsAnswer, ReadCall, Running};
 use super::paging::Page;
 use super::reference::Meant;
 use super::{reference, shapes, states};
+use crate::trail_destinations::is_reserved_alias;
 
 /// Aliases of one key.
 const ALIASES_MAX: usize = 50;
 /// A page of ListAliases that says no number.
 const PAGE_ITEMS: u32 = 50;
 const PREFIX: &str = "alias/";
-/// Aliases of the services' own keys.
-const RESERVED: &str = "alias/aws/";
 
 /// A name that an alias of a customer can have (TRL-282).
 pub(super) fn checked_name(name: &str) -> Result<&str, KmsError> {
@@ -24,8 +23,8 @@ pub(super) fn checked_name(name: &str) -> Result<&str, KmsError> {
     match name.strip_prefix(PREFIX) {
         None => refused("Alias must start with the prefix \"alias/\"."),
         Some("") => refused("Alias must not be empty after the prefix \"alias/\"."),
-        Some(_) if name.starts_with(RESERVED) => {
-            refused("The prefix alias/aws/ is reserved for the keys of services.")
+        Some(rest) if is_reserved_alias(rest) => {
+            refused("The prefix alias/aws is reserved for the keys of services.")
         }
         Some(rest) if rest.contains(':') => {
             refused("Alias contains a character that is not allowed.")

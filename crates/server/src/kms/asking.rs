@@ -1,7 +1,6 @@
 //! Which keys a call means, and what its caller must be allowed on them. A key's policy must let the caller in; the
 //! policies of its own account count as far as the key's policy says so.
 
-use cairn_access::policy::FOREIGN_KEY;
 use cairn_catalog::identity::Tag;
 use cairn_catalog::keys::ReadKeys;
 
@@ -13,6 +12,7 @@ use super::operation::{Found, KmsOperation, Site};
 use super::reference::{self, Meant};
 use super::{aliases, shapes};
 use crate::keys::EncryptionContext;
+use crate::keys::conditions::{ConditionKeys, foreign_refusal, is_foreign, of_cryptography, one};
 use crate::query_protocol::{AuthorizationTarget, Caller};
 use crate::trail_destinations::{KeyReference, KeyReferenceKind};
 
@@ -49,7 +49,7 @@ pub(super) struct Naming {
 /// For what a key is used: condition keys beyond those of the key itself.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Use {
-    pub(super) keys: Vec<(String, Vec<String>)>,
+    pub(super) keys: ConditionKeys,
     pub(super) request_tags: Vec<Tag>,
     pub(super) tag_keys: Vec<String>,
 }
@@ -57,16 +57,8 @@ pub(super) struct Use {
 impl Use {
     /// Encrypting or decrypting with this context.
     pub(super) fn cryptographic(context: &EncryptionContext) -> Self {
-        let mut keys = vec![one("kms:EncryptionAlgorithm", shapes::ALGORITHM)];
-        for (name, value) in context {
-            keys.push(one(&format!("kms:EncryptionContext:{name}"), value));
-        }
-        if !context.is_empty() {
-            let names = context.keys().cloned().collect();
-            keys.push(("kms:EncryptionContextKeys".to_owned(), names));
-        }
         Self {
-            keys,
+            keys: of_cryptography(context),
             ..Self::default()
         }
     }
@@ -98,6 +90,10 @@ pub(super) fn target(
     if !meant.aliases.is_empty() {
         keys.push(("kms:ResourceAliases".to_owned(), meant.aliases.clone()));
     }
+    let refusal = is_foreign(caller, meant.key.account).then(|| match &meant.named {
+        Some(named) => foreign_refusal(caller, action, named),
+        None => OUT_OF_REACH.to_owned(),
+    });
     AuthorizationTarget {
         action: action.to_owned(),
         resource: meant.key.arn(),
@@ -108,6 +104,7 @@ pub(super) fn target(
         keys,
         trust_policy: None,
         key_policy: Some(meant.key.policy.clone()),
+        refusal,
     }
 }
 
@@ -161,6 +158,7 @@ impl Asker<'_> {
             keys: keys.clone(),
             trust_policy: None,
             key_policy: None,
+            refusal: None,
         };
         let mut targets = vec![ask(&self.action)];
         if !tags.is_empty() {
@@ -264,6 +262,7 @@ impl Asker<'_> {
             keys: Vec::new(),
             trust_policy: None,
             key_policy: None,
+            refusal: None,
         }];
         for meant in keys {
             targets.push(target(
@@ -287,7 +286,7 @@ impl Asker<'_> {
         let alias = KeyReference {
             region: region.clone(),
             account,
-            kind: KeyReferenceKind::Alias(name.trim_start_matches("alias/").to_owned()),
+            kind: KeyReferenceKind::Alias(name.strip_prefix("alias/").unwrap_or(name).to_owned()),
         };
         let mut meant = self.existing(&alias, &self.action, catalog).await?;
         // The alias is what is changed, not how the key is named.
@@ -356,14 +355,13 @@ impl Asker<'_> {
             reference::read(&ciphertext.key_arn, place, false).map_err(|_| out_of_reach())?;
         let meant = Meant::find(&mut catalog.keys(), &reference).await;
         let meant = meant.map_err(KmsError::from_catalog)?;
-        Ok((ciphertext, meant.ok_or_else(out_of_reach)?))
+        let mut meant = meant.ok_or_else(out_of_reach)?;
+        meant.named = None;
+        Ok((ciphertext, meant))
     }
 
     fn denied(&self, action: &str, arn: &str) -> KmsError {
-        let caller = self.site.caller.principal.arn();
-        let message = format!(
-            "User: {caller} is not authorized to perform: {action} on resource: {arn} {FOREIGN_KEY}"
-        );
+        let message = foreign_refusal(self.site.caller, action, arn);
         KmsError::new(KmsErrorCode::AccessDenied, message)
     }
 
@@ -410,7 +408,3 @@ pub(super) const OWN: Naming = Naming {
 /// KMS says no more than this of a key that a ciphertext names.
 pub(super) const OUT_OF_REACH: &str = "The ciphertext refers to a customer master key that does not exist, does not \
                                        exist in this region, or you are not allowed to access.";
-
-fn one(key: &str, value: &str) -> (String, Vec<String>) {
-    (key.to_owned(), vec![value.to_owned()])
-}

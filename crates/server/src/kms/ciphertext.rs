@@ -26,6 +26,11 @@ const _: () = assert!(
         <= CIPHERTEXT_BYTES_MAX
 );
 
+/// Whether bytes say that they were encrypted here.
+pub(crate) fn is_own(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
+}
+
 /// A ciphertext, taken apart. Nothing of it is authentic before it is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ciphertext {

@@ -1,5 +1,5 @@
 //! Encrypt, Decrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, ReEncrypt and GenerateRandom. They change
-//! nothing, so they are reads to the pipeline; their records are durable before their answers.
+//! nothing, so they are reads to the pipeline; but their records are durable before their answers, on a full disk too.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

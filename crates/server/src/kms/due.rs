@@ -44,7 +44,13 @@ pub(crate) async fn keep_appointments(server: &Arc<Server>) -> Result<usize, App
     drop(reading);
     let mut kept = 0;
     for key in due {
-        kept += usize::from(keep(server, &key, now_ms).await?);
+        match keep(server, &key, now_ms).await {
+            Ok(is_kept) => kept += usize::from(is_kept),
+            // It must not hold up those behind it.
+            Err(error) => {
+                tracing::error!(%error, key = key.arn(), "a key's appointment is not kept yet");
+            }
+        }
     }
     Ok(kept)
 }

@@ -97,10 +97,10 @@ impl KmsErrorCode {
 
     /// The code in the record of the call: CloudTrail writes refusals of authorization without their suffix.
     pub(crate) fn recorded_name(self) -> &'static str {
-        match self {
-            Self::AccessDenied => "AccessDenied",
-            other => other.name(),
+        if self == Self::AccessDenied {
+            return "AccessDenied";
         }
+        self.name()
     }
 
     /// The HTTP status.
@@ -108,7 +108,27 @@ impl KmsErrorCode {
         match self {
             Self::Internal => 500,
             Self::Unavailable => 503,
-            _ => 400,
+            Self::AccessDenied
+            | Self::AlreadyExists
+            | Self::Disabled
+            | Self::DryRun
+            | Self::IncorrectKey
+            | Self::InvalidAliasName
+            | Self::InvalidArn
+            | Self::InvalidCiphertext
+            | Self::InvalidGrantToken
+            | Self::InvalidKeyUsage
+            | Self::InvalidMarker
+            | Self::InvalidState
+            | Self::LimitExceeded
+            | Self::MalformedPolicyDocument
+            | Self::NotFound
+            | Self::Serialization
+            | Self::Tag
+            | Self::Throttling
+            | Self::UnknownOperation
+            | Self::Unsupported
+            | Self::Validation => 400,
         }
     }
 

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cairn_catalog::identity::Tag;
 use serde_json::{Map, Value, json};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::error::KmsError;
 use super::members::{Kind, check, serialization};
@@ -13,13 +13,29 @@ use super::shapes::ALGORITHM;
 use crate::keys::EncryptionContext;
 use crate::query_protocol::lower_camel;
 
-/// The members of a request.
+/// The members of a request. Their memory is wiped; the body that they were read from is not.
 pub(crate) struct KmsInput(Map<String, Value>);
 
 // Plaintexts are among the members.
 impl std::fmt::Debug for KmsInput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("KmsInput")
+    }
+}
+
+impl Drop for KmsInput {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(wipe);
+    }
+}
+
+/// Wipes every text of a request or an answer.
+pub(crate) fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(members) => members.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

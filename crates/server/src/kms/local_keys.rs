@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cairn_catalog::ReadTransaction;
+use cairn_catalog::identity::ReadIdentities;
 use cairn_catalog::keys::{KmsKey, ReadKeys};
+use cairn_model::AccountId;
 
 use super::asking::{OUT_OF_REACH, Use, target};
 use super::ciphertext::Ciphertext;
 use super::error::{KmsError, KmsErrorCode};
 use super::reference::{self, Meant};
 use super::{cryptography, states};
+use crate::keys::conditions::{foreign_refusal, is_foreign};
 use crate::keys::{
     EncryptionContext, KeyFacts, KeyProblem, KeyService, KeyUser, NewDataKey, OpenedDataKey,
     PlainDataKey,
@@ -43,7 +46,16 @@ impl LocalKeys {
         }
         let meant = Meant::find(&mut reading.keys(), key).await;
         let meant = meant.map_err(|error| problem(KmsError::from_catalog(error)))?;
-        let meant = meant.ok_or_else(not_found)?;
+        let Some(meant) = meant else {
+            let caller = user.caller;
+            if is_foreign(caller, key.account) && is_kept(reading, key.account).await? {
+                // Whether another account of this node has such a key is nobody else's business, and no other KMS
+                // speaks for that account.
+                let message = foreign_refusal(caller, action, &key.arn());
+                return Err(KeyProblem::Denied { message });
+            }
+            return Err(not_found());
+        };
         let asked = target(action, &meant, user.caller, used);
         user.grants
             .decide_target(&asked)
@@ -100,10 +112,12 @@ impl KeyService for LocalKeys {
     async fn decrypt(
         &self,
         user: KeyUser<'_>,
-        wrapped: &[u8],
+        (wrapped, key_arn): (&[u8], &str),
         context: &EncryptionContext,
     ) -> Result<OpenedDataKey, KeyProblem> {
-        let ciphertext = Ciphertext::parse(wrapped).ok_or(KeyProblem::InvalidCiphertext)?;
+        let ciphertext = Ciphertext::parse(wrapped)
+            .filter(|ciphertext| ciphertext.key_arn == key_arn)
+            .ok_or(KeyProblem::InvalidCiphertext)?;
         let denied = || KeyProblem::Denied {
             message: OUT_OF_REACH.to_owned(),
         };
@@ -129,6 +143,13 @@ impl KeyService for LocalKeys {
     }
 }
 
+/// Whether this node has the account.
+async fn is_kept(reading: &mut ReadTransaction, account: AccountId) -> Result<bool, KeyProblem> {
+    let facts = reading.view(account).account_facts().await;
+    let facts = facts.map_err(|error| problem(KmsError::from_catalog(error)))?;
+    Ok(facts.is_some())
+}
+
 /// What is left of the API's errors once key and state are settled.
 #[expect(
     clippy::needless_pass_by_value,
@@ -139,6 +160,26 @@ fn problem(error: KmsError) -> KeyProblem {
         KmsErrorCode::InvalidCiphertext | KmsErrorCode::IncorrectKey => {
             KeyProblem::InvalidCiphertext
         }
-        _ => KeyProblem::Unavailable,
+        KmsErrorCode::AccessDenied
+        | KmsErrorCode::AlreadyExists
+        | KmsErrorCode::Disabled
+        | KmsErrorCode::DryRun
+        | KmsErrorCode::InvalidAliasName
+        | KmsErrorCode::InvalidArn
+        | KmsErrorCode::InvalidGrantToken
+        | KmsErrorCode::InvalidKeyUsage
+        | KmsErrorCode::InvalidMarker
+        | KmsErrorCode::Internal
+        | KmsErrorCode::InvalidState
+        | KmsErrorCode::LimitExceeded
+        | KmsErrorCode::MalformedPolicyDocument
+        | KmsErrorCode::NotFound
+        | KmsErrorCode::Serialization
+        | KmsErrorCode::Tag
+        | KmsErrorCode::Throttling
+        | KmsErrorCode::Unavailable
+        | KmsErrorCode::UnknownOperation
+        | KmsErrorCode::Unsupported
+        | KmsErrorCode::Validation => KeyProblem::Unavailable,
     }
 }

@@ -1,5 +1,7 @@
 //! One operation of KMS: a row of the table, and what it runs with.
 
+use std::collections::BTreeSet;
+
 use cairn_access::policy::ContextKeys;
 use cairn_catalog::keys::KmsKey;
 use cairn_catalog::{ReadTransaction, WriteTransaction};
@@ -13,6 +15,7 @@ use super::error::KmsError;
 use super::input::KmsInput;
 use super::members::Member;
 use crate::doors::RecordedResource;
+use crate::lake_keeper::LakeKeeper;
 use crate::pipeline::Call;
 use crate::query_protocol::{Caller, World};
 
@@ -36,9 +39,18 @@ pub(crate) struct KmsOperation {
 }
 
 impl KmsOperation {
-    /// Whether its answer is worth as much as a credential: then its record must be durable before.
-    pub(crate) fn gives_secrets(&self) -> bool {
-        matches!(self.name, "Decrypt" | "GenerateDataKey" | "ReEncrypt")
+    /// Whether it uses a key or makes a secret: its answer is worth as much as a credential, so its record must be
+    /// durable before.
+    pub(crate) fn uses_secrets(&self) -> bool {
+        matches!(
+            self.name,
+            "Decrypt"
+                | "Encrypt"
+                | "GenerateDataKey"
+                | "GenerateDataKeyWithoutPlaintext"
+                | "GenerateRandom"
+                | "ReEncrypt"
+        )
     }
 }
 
@@ -63,6 +75,8 @@ pub(crate) struct Site<'a> {
     pub(crate) call: &'a Call,
     pub(crate) caller: &'a Caller,
     pub(crate) region: &'a Region,
+    /// Knows how late it may be.
+    pub(crate) lake: &'a LakeKeeper,
 }
 
 impl<'a> Site<'a> {
@@ -108,10 +122,11 @@ impl Found {
         resources
     }
 
-    /// The account whose key it is, if it is another's (REC-064).
-    pub(crate) fn owner_beside(&self, account: AccountId) -> Option<AccountId> {
-        let mut owners = self.keys.iter().map(|key| key.account);
-        owners.find(|owner| *owner != account)
+    /// The accounts whose keys they are, other than this one (REC-064).
+    pub(crate) fn owners_beside(&self, account: AccountId) -> Vec<AccountId> {
+        let owners = self.keys.iter().map(|key| key.account);
+        let others: BTreeSet<AccountId> = owners.filter(|owner| *owner != account).collect();
+        others.into_iter().collect()
     }
 }
 

@@ -6,12 +6,14 @@ use cairn_catalog::keys::{KeyView, KmsKey, PAGE_ITEMS_MAX};
 use cairn_model::{AccountId, Arn, Region};
 
 use super::error::{KmsError, KmsErrorCode};
-use crate::trail_destinations::{KeyReference, KeyReferenceKind};
+use crate::trail_destinations::{KeyReference, KeyReferenceKind, is_key_id};
 
 /// The key that a call means.
 #[derive(Clone, Debug)]
 pub(super) struct Meant {
     pub(super) key: KmsKey,
+    /// The ARN by which it was named; none where a ciphertext says which key it is.
+    pub(super) named: Option<String>,
     /// The alias by which it was named.
     pub(super) by_alias: Option<String>,
     pub(super) aliases: Vec<String>,
@@ -41,6 +43,7 @@ impl Meant {
         let aliases = view.aliases(place, Some(&id), ("", PAGE_ITEMS_MAX)).await?;
         Ok(Some(Self {
             tags: view.tags(&key).await?,
+            named: Some(reference.arn()),
             key,
             by_alias,
             aliases: aliases.into_iter().map(|alias| alias.name).collect(),
@@ -99,15 +102,4 @@ pub(super) fn not_found(reference: &KeyReference) -> KmsError {
         KeyReferenceKind::Alias(_) => format!("Alias {arn} is not found."),
     };
     KmsError::new(KmsErrorCode::NotFound, message)
-}
-
-/// Keys here have UUIDs. Other texts that KMS's keys may have cannot name one, but are no mistake.
-fn is_key_id(text: &str) -> bool {
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if let Some(id) = text.strip_prefix("mrk-") {
-        return id.len() == 32 && digits(id);
-    }
-    let groups: Vec<&str> = text.split('-').collect();
-    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
-    lengths == [8, 4, 4, 4, 12] && groups.iter().all(|group| digits(group))
 }

@@ -5,28 +5,23 @@ use cairn_catalog::keys::KmsKey;
 use chrono::DateTime;
 use serde_json::{Map, Value, json};
 
+use crate::keys::conditions::{ConditionKeys, ENCRYPT_DECRYPT, SYMMETRIC, of_symmetric_keys, one};
 use crate::query_protocol::lower_camel;
 use crate::recorded_time::TimeForm;
 
 /// The one algorithm of symmetric keys.
-pub(super) const ALGORITHM: &str = "SYMMETRIC_DEFAULT";
+pub(super) const ALGORITHM: &str = SYMMETRIC;
 /// What every key here is made for, of, and from.
-pub(super) const KEY_SPEC: &str = "SYMMETRIC_DEFAULT";
-pub(super) const KEY_USAGE: &str = "ENCRYPT_DECRYPT";
+pub(super) const KEY_SPEC: &str = SYMMETRIC;
+pub(super) const KEY_USAGE: &str = ENCRYPT_DECRYPT;
 pub(super) const ORIGIN: &str = "AWS_KMS";
 
 /// What policies can ask of every key here.
-pub(super) fn condition_keys() -> Vec<(String, Vec<String>)> {
-    let keys = [
-        ("kms:CustomerMasterKeySpec", KEY_SPEC),
-        ("kms:CustomerMasterKeyUsage", KEY_USAGE),
-        ("kms:KeyOrigin", ORIGIN),
-        ("kms:KeySpec", KEY_SPEC),
-        ("kms:KeyUsage", KEY_USAGE),
-        ("kms:MultiRegion", "false"),
-    ];
-    keys.map(|(key, value)| (key.to_owned(), vec![value.to_owned()]))
-        .to_vec()
+pub(super) fn condition_keys() -> ConditionKeys {
+    let mut keys = of_symmetric_keys();
+    keys.push(one("kms:KeyOrigin", ORIGIN));
+    keys.push(one("kms:MultiRegion", "false"));
+    keys
 }
 
 /// `KeyState`.

@@ -208,7 +208,7 @@ async fn cloudtrail_encrypts_by_the_key_s_policy_and_readers_decrypt() {
     let reader = fixture.user(mary, &grants);
     let opened = fixture
         .keys
-        .decrypt(reader, &made.wrapped, &context(TRAIL))
+        .decrypt(reader, (&made.wrapped, &made.key_arn), &context(TRAIL))
         .await;
     let opened = opened.expect("the policy lets readers in");
     assert_eq!(opened.plain, made.plain);
@@ -216,11 +216,14 @@ async fn cloudtrail_encrypts_by_the_key_s_policy_and_readers_decrypt() {
     let other = "arn:aws:cloudtrail:us-east-1:123456789012:trail/other";
     let wrong = fixture
         .keys
-        .decrypt(reader, &made.wrapped, &context(other))
+        .decrypt(reader, (&made.wrapped, &made.key_arn), &context(other))
         .await;
     assert_eq!(wrong.err(), Some(KeyProblem::InvalidCiphertext));
     let without = EncryptionContext::new();
-    let refused = fixture.keys.decrypt(reader, &made.wrapped, &without).await;
+    let refused = fixture
+        .keys
+        .decrypt(reader, (&made.wrapped, &made.key_arn), &without)
+        .await;
     assert!(
         matches!(refused, Err(KeyProblem::Denied { .. })),
         "{refused:?}"
@@ -231,7 +234,7 @@ async fn cloudtrail_encrypts_by_the_key_s_policy_and_readers_decrypt() {
     };
     let refused = fixture
         .keys
-        .decrypt(directly, &made.wrapped, &context(TRAIL))
+        .decrypt(directly, (&made.wrapped, &made.key_arn), &context(TRAIL))
         .await;
     assert!(
         matches!(refused, Err(KeyProblem::Denied { .. })),
@@ -240,7 +243,7 @@ async fn cloudtrail_encrypts_by_the_key_s_policy_and_readers_decrypt() {
     // CloudTrail may encrypt only.
     let refused = fixture
         .keys
-        .decrypt(user, &made.wrapped, &context(TRAIL))
+        .decrypt(user, (&made.wrapped, &made.key_arn), &context(TRAIL))
         .await;
     assert!(
         matches!(refused, Err(KeyProblem::Denied { .. })),

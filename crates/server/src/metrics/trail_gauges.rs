@@ -61,6 +61,34 @@ impl TrailGauges {
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
+        self.register_counts(registry);
+        for (name, help, gauge) in [
+            (
+                "trails_waiting_files",
+                "Files that wait for their buckets",
+                &self.waiting_files,
+            ),
+            (
+                "trails_waiting_events",
+                "Events in these files",
+                &self.waiting_events,
+            ),
+            (
+                "trails_spool_bytes",
+                "Bytes of the spool",
+                &self.spool_bytes,
+            ),
+            (
+                "trails_oldest_waiting_seconds",
+                "Age of the oldest file that waits for its bucket, 0 if none does",
+                &self.oldest_waiting_seconds,
+            ),
+        ] {
+            registry.register(name, help, gauge.clone());
+        }
+    }
+
+    fn register_counts(&self, registry: &mut Registry) {
         for (name, help, gauge) in [
             (
                 "trails_cuts",
@@ -117,26 +145,6 @@ impl TrailGauges {
                 "trails_quarantined",
                 "Records that no trail can read, kept in the spool's folder",
                 &self.quarantined,
-            ),
-            (
-                "trails_waiting_files",
-                "Files that wait for their buckets",
-                &self.waiting_files,
-            ),
-            (
-                "trails_waiting_events",
-                "Events in these files",
-                &self.waiting_events,
-            ),
-            (
-                "trails_spool_bytes",
-                "Bytes of the spool",
-                &self.spool_bytes,
-            ),
-            (
-                "trails_oldest_waiting_seconds",
-                "Age of the oldest file that waits for its bucket, 0 if none does",
-                &self.oldest_waiting_seconds,
             ),
         ] {
             registry.register(name, help, gauge.clone());

@@ -237,7 +237,7 @@ async fn audit_denied(context: Context<'_>, denied: &[Denied]) -> Result<(), App
         additional_event_data: Value::Null,
         resources: Vec::new(),
         error: Some((told.why.code, &told.why.message)),
-        also_for: None,
+        also_for: Vec::new(),
         hides_owner: false,
     };
     let Context {

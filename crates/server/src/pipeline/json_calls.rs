@@ -199,6 +199,7 @@ impl JsonCall<'_> {
                 keys: keys.clone(),
                 trust_policy: None,
                 key_policy: None,
+                refusal: None,
             }
         });
         asked.collect()
@@ -299,7 +300,7 @@ impl OwnCall for JsonCall<'_> {
             response_elements: response_elements(self.operation, &answer)?,
             answer,
             resources,
-            also_for: None,
+            also_for: Vec::new(),
         })
     }
 }

@@ -81,7 +81,12 @@ pub(super) async fn answer(
             // Operations without an output have no body.
             let body = match output {
                 Value::Null => Bytes::new(),
-                output => Bytes::from(output.to_string()),
+                mut output => {
+                    let body = Bytes::from(output.to_string());
+                    // The body goes its way; no second copy of a plaintext stays.
+                    kms::wipe(&mut output);
+                    body
+                }
             };
             let content_type = cairn_api::answer::content_type(Protocol::AwsJson);
             (
@@ -145,6 +150,7 @@ impl KmsCall<'_> {
             call: self.context.call,
             caller: self.context.caller,
             region: self.context.region,
+            lake: &self.context.server.lake,
         }
     }
 
@@ -209,7 +215,7 @@ impl OwnCall for KmsCall<'_> {
     }
 
     fn needs_durable_record(&self) -> bool {
-        self.operation.gives_secrets()
+        self.operation.uses_secrets()
     }
 
     async fn targets(
@@ -231,7 +237,7 @@ impl OwnCall for KmsCall<'_> {
             answer: answer.output,
             response_elements: answer.elements,
             resources,
-            also_for: found.owner_beside(self.context.caller.account),
+            also_for: found.owners_beside(self.context.caller.account),
         })
     }
 }

@@ -62,8 +62,8 @@ pub(super) struct Done<A> {
     pub(super) response_elements: Value,
     /// Resources beyond those that `About` lists.
     pub(super) resources: Vec<RecordedResource>,
-    /// Another account that gets a copy of the record (REC-064).
-    pub(super) also_for: Option<AccountId>,
+    /// Other accounts that get a copy of the record (REC-064).
+    pub(super) also_for: Vec<AccountId>,
 }
 
 /// What an operation runs in.
@@ -311,7 +311,7 @@ impl Context<'_> {
         about.resources.extend(done.resources.iter().cloned());
         let said = Said {
             response_elements: &done.response_elements,
-            also_for: done.also_for,
+            also_for: &done.also_for,
         };
         self.events::<C::Error>(about, Ok(said))
             .map_err(Stopped::Refused)
@@ -334,7 +334,9 @@ impl Context<'_> {
                 .map_or(Value::Null, |said| said.response_elements.clone()),
             additional_event_data: Value::Null,
             resources: about.resources,
-            also_for: outcome.as_ref().ok().and_then(|said| said.also_for),
+            also_for: outcome
+                .as_ref()
+                .map_or(Vec::new(), |said| said.also_for.to_vec()),
             hides_owner: false,
             error: outcome.err().map(CallError::recorded),
         };
@@ -347,7 +349,7 @@ impl Context<'_> {
 /// What the record of a success says of the answer.
 struct Said<'a> {
     response_elements: &'a Value,
-    also_for: Option<AccountId>,
+    also_for: &'a [AccountId],
 }
 
 fn decide_all<E: CallError>(

@@ -189,7 +189,7 @@ impl OwnCall for QueryCall<'_> {
         Ok(Done {
             response_elements: answer.response_elements(self.operation),
             resources: resources.collect(),
-            also_for: answer.cross_account.as_ref().map(|copy| copy.account),
+            also_for: Vec::from_iter(answer.cross_account.as_ref().map(|copy| copy.account)),
             answer,
         })
     }

@@ -25,13 +25,13 @@ pub(crate) struct Happened<'a> {
     pub(crate) resources: Vec<RecordedResource>,
     /// Name and message of the error.
     pub(crate) error: Option<(&'a str, &'a str)>,
-    /// Another account that gets a copy (REC-064).
-    pub(crate) also_for: Option<AccountId>,
+    /// Other accounts that get a copy (REC-064).
+    pub(crate) also_for: Vec<AccountId>,
     /// True if the caller must not learn whose the resources are (REC-212).
     pub(crate) hides_owner: bool,
 }
 
-/// The events of a call: one for the caller's account and, if another account is concerned, one for it
+/// The events of a call: one for the caller's account and, if other accounts are concerned, one for each
 /// under the same `sharedEventID` (REC-062, REC-063). A service calls in nobody's name, so that there is
 /// one event at most: that of the account concerned. An error cannot happen for the records that we
 /// build; if it does, the call must fail: nothing may happen without its record.
@@ -71,10 +71,14 @@ pub(crate) fn events(
         hides_owner: happened.hides_owner,
     };
     let own = service.is_none().then_some(caller.account);
-    let other = happened.also_for.filter(|account| Some(*account) != own);
-    let shared = own.and(other).map(|_| doors.new_id());
-    let recipients = own.into_iter().chain(other);
-    let copies = recipients.map(|recipient| {
+    let mut recipients: Vec<AccountId> = own.into_iter().collect();
+    for other in &happened.also_for {
+        if !recipients.contains(other) {
+            recipients.push(*other);
+        }
+    }
+    let shared = (recipients.len() > 1).then(|| doors.new_id());
+    let copies = recipients.into_iter().map(|recipient| {
         let event_id = doors.new_id();
         let ids = RecordIds {
             event_id: &event_id,

@@ -213,6 +213,8 @@ pub struct AuthorizationTarget {
     pub trust_policy: Option<String>,
     /// The key's policy, in the same place.
     pub key_policy: Option<String>,
+    /// What a refused caller hears, where the decision's own words would tell too much.
+    pub refusal: Option<String>,
 }
 
 /// The future of an operation.

@@ -75,6 +75,7 @@ pub(crate) async fn targets(
         keys: keys.clone(),
         trust_policy: Some(trust_policy.clone()),
         key_policy: None,
+        refusal: None,
     };
     let mut targets = vec![target("sts:AssumeRole")];
     let inherits_tags = caller

@@ -15,6 +15,7 @@ use cairn_platform::{
 use cairn_trails::TrailsConfig;
 use zeroize::Zeroizing;
 
+use super::services::SERVICE;
 use crate::client::credentials_of_section;
 use crate::config::{Config, EndpointsConfig, S3EndpointSettings};
 use crate::doors::PARTITION;
@@ -22,8 +23,6 @@ use crate::error::StartError;
 use crate::query_protocol::World;
 use crate::sts::{ServiceSession, ServiceSource, service_credentials};
 
-/// Who delivers.
-const SERVICE: &str = "cloudtrail.amazonaws.com";
 /// How long the credentials of one delivery are good: longer than any put may take.
 const SESSION_MS: i64 = 2 * 3_600_000;
 /// How much more than the event log's bound the spool leaves free.

@@ -4,14 +4,12 @@
 use cairn_model::Trail;
 
 use super::TrailDestinations;
+use super::services::SERVICE;
 use crate::authorize::Grants;
 use crate::keys::{EncryptionContext, KeyProblem, KeyUser};
 use crate::query_protocol::Caller;
 use crate::sts::{ServiceSource, service_caller};
 use crate::trail_destinations::{DestinationProblem, KeyReference, KeyReferenceKind};
-
-/// Who asks.
-const SERVICE: &str = "cloudtrail.amazonaws.com";
 
 impl TrailDestinations {
     /// The ARN of the key that is meant for `trail` (SEC-312, SEC-313, SEC-323, SEC-361).
@@ -60,9 +58,13 @@ impl TrailDestinations {
             ("aws:s3:arn".to_owned(), object_arn.to_owned()),
         ]);
         let (caller, grants) = self.asking(trail, &key);
-        let made = self
-            .keys
-            .generate_data_key(user(&caller, &grants, &key), &key, &context);
+        // As the delivery: there the bucket endpoint asks for CloudTrail.
+        let via = format!("s3.{}.amazonaws.com", key.region);
+        let asked = KeyUser {
+            via_service: Some(&via),
+            ..user(&caller, &grants, &key)
+        };
+        let made = self.keys.generate_data_key(asked, &key, &context);
         made.await
             .map(drop)
             .map_err(|problem| refusal(&problem, trail, &key))

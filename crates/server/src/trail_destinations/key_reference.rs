@@ -26,7 +26,7 @@ impl KeyReference {
             let arn: Arn = text
                 .parse()
                 .ok()
-                .filter(|arn: &Arn| arn.service() == "kms")?;
+                .filter(|arn: &Arn| arn.service() == "kms" && arn.partition() == "aws")?;
             let account = arn.account().parse().ok()?;
             (
                 account,
@@ -69,11 +69,16 @@ fn is_alias(name: &str) -> bool {
         && name
             .bytes()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'/' | b'_'))
-        && !name.starts_with("aws")
+        && !is_reserved_alias(name)
 }
 
-/// A UUID, or the ID of a multi-Region key (SEC-316).
-fn is_key_id(id: &str) -> bool {
+/// Whether an alias, without `alias/`, can only be one of the services' own keys (TRL-282).
+pub(crate) fn is_reserved_alias(name: &str) -> bool {
+    name.starts_with("aws")
+}
+
+/// A UUID, or the ID of a multi-Region key. Other texts that KMS's keys may have cannot name one.
+pub(crate) fn is_key_id(id: &str) -> bool {
     let is_hexadecimal = |text: &str| text.bytes().all(|c| c.is_ascii_hexdigit());
     if let Some(digits) = id.strip_prefix("mrk-") {
         return digits.len() == 32 && is_hexadecimal(digits);
@@ -87,7 +92,7 @@ fn is_key_id(id: &str) -> bool {
 mod tests {
     use super::*;
 
-    // Proves: SEC-316, SEC-357, TRL-282
+    // Proves: SEC-357, TRL-282
     #[test]
     fn keys_are_named_in_four_forms() {
         let account = "123456789012".parse().expect("an account");
@@ -114,6 +119,8 @@ mod tests {
             "mrk-1234",
             "alias/",
             "alias/aws/s3",
+            "alias/awsfoo",
+            "arn:aws-cn:kms:us-east-2:123456789012:alias/a",
             "alias/a:b",
             "alias",
             "My-Alias",

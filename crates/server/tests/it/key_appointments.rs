@@ -95,12 +95,29 @@ async fn new_material_encrypts_and_old_material_goes_on_to_decrypt() {
     assert_eq!(rotations[1]["RotationType"], "AUTOMATIC");
     let opened = does(&admin, "Decrypt", json!({"CiphertextBlob": old})).await;
     assert_eq!(opened["Plaintext"], base64(b"old").as_str());
-    let event = told(&app, "RotateKey").await;
-    assert_eq!(
-        event["serviceEventDetails"]["keyId"],
-        key.rsplit('/').next().expect("an ID")
-    );
     does(&admin, "DisableKeyRotation", this()).await;
     let status = does(&admin, "GetKeyRotationStatus", this()).await;
     assert_eq!(status["KeyRotationEnabled"], false);
+}
+
+// Proves: S8
+#[tokio::test]
+async fn a_clock_that_is_put_right_shortens_no_key_s_last_days() {
+    let clock = ManualClock::at(1_780_272_000_000);
+    let app = TestAppBuilder::default().at(clock.clone()).start().await;
+    let admin = app.client();
+    let key = new_key(&admin).await;
+    let right_ms = clock.now_ms();
+    clock.jump_to(right_ms - 60 * 24 * 3_600_000);
+    let schedule = json!({"KeyId": key, "PendingWindowInDays": 7});
+    does(&admin, "ScheduleKeyDeletion", schedule).await;
+    clock.jump_to(right_ms);
+    app.eventually("the key is deleted", async || {
+        clock.advance(DAY / 2);
+        let answer = admin.kms("DescribeKey", &json!({"KeyId": key})).await;
+        answer.status == 400 && answer.error() == "NotFoundException"
+    })
+    .await;
+    let waited_ms = clock.now_ms() - right_ms;
+    assert!(waited_ms >= 7 * 24 * 3_600_000, "after {waited_ms} ms only");
 }

@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use cairn_testkit::{SignedClient, TestApp};
 use serde_json::{Value, json};
 
+use crate::sessions::user;
+
 pub(crate) const ACCOUNT: &str = "123456789012";
 
 pub(crate) async fn does(client: &SignedClient, operation: &str, input: Value) -> Value {
@@ -260,6 +262,7 @@ async fn aliases_name_keys_move_and_go() {
     for (bad, code) in [
         ("trails", "InvalidAliasNameException"),
         ("alias/aws/s3", "InvalidAliasNameException"),
+        ("alias/awsfoo", "InvalidAliasNameException"),
         ("alias/a b", "ValidationException"),
     ] {
         let input = json!({"AliasName": bad, "TargetKeyId": first});
@@ -276,6 +279,40 @@ async fn aliases_name_keys_move_and_go() {
         Some(3),
         "{event}"
     );
+}
+
+// An alias is authorized on the key behind it, whatever its name begins with.
+#[tokio::test]
+async fn an_alias_is_changed_by_those_alone_who_may_change_its_own_key() {
+    let app = TestApp::start().await;
+    let admin = app.client();
+    let (theirs, ours, next) = (
+        new_key(&admin).await,
+        new_key(&admin).await,
+        new_key(&admin).await,
+    );
+    for (name, key) in [("alias/x", &ours), ("alias/alias/x", &theirs)] {
+        let alias = json!({"AliasName": name, "TargetKeyId": key});
+        does(&admin, "CreateAlias", alias).await;
+    }
+    let statement = json!({
+        "Effect": "Allow",
+        "Action": ["kms:DeleteAlias", "kms:UpdateAlias"],
+        "Resource": [ours, next, "arn:aws:kms:us-east-1:123456789012:alias/*"],
+    });
+    let policy = json!({"Version": "2012-10-17", "Statement": [statement]});
+    let user = user(&app, "keeper", &policy).await;
+    let update = |name: &str| json!({"AliasName": name, "TargetKeyId": next});
+    for (operation, input) in [
+        ("UpdateAlias", update("alias/alias/x")),
+        ("DeleteAlias", json!({"AliasName": "alias/alias/x"})),
+    ] {
+        let (code, message) = refused(&user, operation, input).await;
+        assert_eq!(code, "AccessDeniedException");
+        assert!(message.contains(&theirs), "{message}");
+    }
+    does(&user, "UpdateAlias", update("alias/x")).await;
+    does(&user, "DeleteAlias", json!({"AliasName": "alias/x"})).await;
 }
 
 // Proves: SEC-321, SEC-323

@@ -143,8 +143,10 @@ async fn race(one: &Trails, other: &Trails) {
     for done in [cut, other_cut] {
         match done {
             Ok(())
-            | Err(TrailsError::Catalog(CatalogError::OutOfStep { .. }))
-            | Err(TrailsError::Log(ReadError::Released { .. })) => {}
+            | Err(
+                TrailsError::Catalog(CatalogError::OutOfStep { .. })
+                | TrailsError::Log(ReadError::Released { .. }),
+            ) => {}
             Err(error) => panic!("{error}"),
         }
     }

@@ -155,7 +155,7 @@ impl Shared {
     async fn store(&self, request: &Request) -> String {
         let body = Bytes::from(request.body.clone());
         let sha256 = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &body);
-        let checksum = base64::encode(&sha256);
+        let checksum = base64::encode(sha256);
         if request.header("x-amz-checksum-sha256") != Some(&checksum) {
             self.counts.lock().expect("no panic").damaged += 1;
             return error_answer(400, "BadDigest");

@@ -92,7 +92,7 @@ async fn latencies(case: Case) -> Latencies {
             door.release(&put.key);
             assert!(steps.end_one().await);
             if put.bucket != BAD {
-                latencies.push(until - cut_at);
+                latencies.push(until.saturating_sub(cut_at));
             }
         }
     }

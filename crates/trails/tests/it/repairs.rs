@@ -102,11 +102,11 @@ async fn behind_a_hole_in_the_log_trails_are_what_they_are_now() {
     // The hole takes two changes of each, the second of which deletes one, and an event.
     let start = whole.durable_end(PartitionId(0)).0;
     let first = next(&moved, |trail| {
-        trail.settings.key_prefix = Some("p".to_owned())
+        trail.settings.key_prefix = Some("p".to_owned());
     });
     let second = next(&first, |trail| trail.settings.bucket = "other".to_owned());
     let changed = next(&gone, |trail| {
-        trail.settings.key_prefix = Some("q".to_owned())
+        trail.settings.key_prefix = Some("q".to_owned());
     });
     stage.change(&first).await;
     stage.change(&second).await;
@@ -121,7 +121,7 @@ async fn behind_a_hole_in_the_log_trails_are_what_they_are_now() {
     assert_eq!(ids, [before.clone(), before], "as the trails were then");
     assert_eq!(
         stage.delivered_ids("other"),
-        [after.clone()],
+        std::slice::from_ref(&after),
         "as they are now"
     );
     assert_eq!(stage.trails.counts().lost_records, end - start);

@@ -65,7 +65,10 @@ impl Simulation {
             }
             let next = whole_millis(pause.max(self.settings.step_min));
             let wall_ms = clock.now_ms();
-            clock.advance(next.min(until - now).min(self.next_cut.saturating_sub(now)));
+            clock.advance(
+                next.min(until.saturating_sub(now))
+                    .min(self.next_cut.saturating_sub(now)),
+            );
             if self.settings.is_frozen {
                 clock.jump_to(wall_ms);
             }

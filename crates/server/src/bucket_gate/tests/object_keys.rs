@@ -17,13 +17,18 @@ const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-444
 
 /// One key, which every caller may use until it is told otherwise.
 #[derive(Debug, Default)]
-struct OneKey {
+pub(super) struct OneKey {
     problem: Mutex<Option<KeyProblem>>,
     users: Mutex<Vec<String>>,
     arn: Option<&'static str>,
 }
 
 impl OneKey {
+    /// What comes of every use from now on.
+    pub(super) fn set(&self, problem: Option<KeyProblem>) {
+        *self.problem.lock().expect("unpoisoned") = problem;
+    }
+
     fn answer(&self, user: KeyUser<'_>) -> Result<String, KeyProblem> {
         let name = user.caller.principal.arn();
         let via = user.via_service.unwrap_or_default();
@@ -62,7 +67,7 @@ impl KeyService for OneKey {
     async fn decrypt(
         &self,
         user: KeyUser<'_>,
-        _: &[u8],
+        _: (&[u8], &str),
         _: &EncryptionContext,
     ) -> Result<OpenedDataKey, KeyProblem> {
         Ok(OpenedDataKey {
@@ -73,7 +78,7 @@ impl KeyService for OneKey {
 }
 
 impl Fixture {
-    async fn with_keys(own: Arc<OneKey>, configured: Option<Arc<OneKey>>) -> Self {
+    pub(super) async fn with_keys(own: Arc<OneKey>, configured: Option<Arc<OneKey>>) -> Self {
         let mut fixture = Self::new().await;
         let server = Arc::get_mut(&mut fixture.gate.server).expect("nobody else has it");
         server.keys = Arc::new(Keys {

@@ -16,9 +16,9 @@ use crate::metrics::Metrics;
 
 /// A log whose disk is full when the test says so.
 #[derive(Debug)]
-struct FullLog {
+pub(crate) struct FullLog {
     inner: MemoryLog,
-    full: AtomicBool,
+    pub(crate) full: AtomicBool,
     panics: AtomicBool,
 }
 
@@ -66,6 +66,12 @@ struct Fixture {
     log: Arc<FullLog>,
     doors: Doors,
     room: WaitingRoom,
+}
+
+/// Doors to a log whose disk is full.
+pub(crate) fn full_doors() -> (Arc<FullLog>, Doors) {
+    let Fixture { log, doors, .. } = fixture();
+    (log, doors)
 }
 
 fn fixture() -> Fixture {
