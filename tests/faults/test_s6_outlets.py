@@ -185,6 +185,8 @@ class Stage:
         wanted = self.send(maker, EVENTS // 3)
         has_all = lambda: wanted <= self.in_bucket().keys()  # noqa: E731
         eventually(has_all, SECONDS, "delivery to the bucket")
+        for proxy in self.proxies.values():
+            eventually(lambda met=proxy.struck: met[Fault.RESET], SECONDS, "an attempt at each")
         assert self.seen()["topic"].total() == self.seen()["logs"].total() == 0
         # Slow, cut and half.
         self.strike(0.4)
