@@ -190,6 +190,8 @@ class Stage:
         wanted = self.send(maker, EVENTS // 3)
         has_all = lambda: wanted <= self.in_bucket().keys()  # noqa: E731
         eventually(has_all, SECONDS, "delivery to the bucket")
+        for proxy in self.proxies.values():
+            eventually(lambda met=proxy.struck: met[Fault.RESET], SECONDS, "an attempt at each")
         after = self.seen()
         assert all(after[name].total() == before[name].total() for name in ("topic", "logs"))
         # Slow, cut and half.

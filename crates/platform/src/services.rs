@@ -121,6 +121,9 @@ pub struct BusEvent {
 /// Whatever buses are told by.
 #[async_trait]
 pub trait EventBuses: Send + Sync + fmt::Debug {
+    /// Whether there is a bus for events of a Region.
+    fn serves(&self, region: &str) -> bool;
+
     /// Puts events on the default bus of a Region, in one attempt. Of each event, in order, whether it was taken:
     /// the code of the refusal if not.
     async fn put_events(

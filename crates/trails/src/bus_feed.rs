@@ -328,8 +328,14 @@ fn size(event: &BusEvent) -> usize {
 }
 
 fn bus_event(event: &Bytes, header: &RoutingHeader<'_>, source_prefix: &str) -> Option<BusEvent> {
-    let service = &*header.event_source;
-    let service = service.strip_suffix(".amazonaws.com").unwrap_or(service);
+    // An Insights event is told by CloudTrail, whatever service it is about.
+    let service = match header.class {
+        EventClass::Insight => "cloudtrail",
+        EventClass::Management | EventClass::Data | EventClass::NetworkActivity => {
+            let source = &*header.event_source;
+            source.strip_suffix(".amazonaws.com").unwrap_or(source)
+        }
+    };
     let named = header.resources.iter();
     let arns = named.filter(|one| one.in_record && one.name.starts_with("arn:"));
     Some(BusEvent {

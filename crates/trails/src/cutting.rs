@@ -18,7 +18,7 @@ use cairn_model::{
     AccountId, Completion, EventClass, EventTime, PartitionId, Region, RoutingHeader, Sequence,
     Trail, canonicalize, insight_type_of_trail,
 };
-use cairn_platform::{DiskError, Entropy};
+use cairn_platform::{DiskError, Entropy, EventBuses};
 
 use crate::active::{ActiveTrail, ActiveTrails, open_chain};
 use crate::log_file::{FinishedFile, LogFile};
@@ -33,14 +33,14 @@ const UNIQUE_CHARACTERS: usize = 16;
 const SPOOL_FULL: &str = "SpoolFull";
 
 /// What a cut may take.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct CutLimits {
     /// Uncompressed events in memory.
     pub(crate) buffer_bytes_max: usize,
     /// Uncompressed size of a file.
     pub(crate) file_bytes_max: u64,
-    /// Whether what any trail takes goes to a bus as well.
-    pub(crate) feeds_buses: bool,
+    /// Where what any trail takes goes as well.
+    pub(crate) buses: Option<Arc<dyn EventBuses>>,
 }
 
 /// Which events go into one file: those of a kind, for a trail or without one for a bus, of an account and Region.
@@ -182,7 +182,10 @@ impl OpenCut {
             self.push(Some(trail), &chosen, chosen.kind)?;
         }
         // EventBridge has no network activity events.
-        if self.limits.feeds_buses && chosen.class != EventClass::NetworkActivity {
+        let buses = self.limits.buses.as_ref();
+        let goes_to_bus = chosen.class != EventClass::NetworkActivity
+            && buses.is_some_and(|buses| buses.serves(chosen.region.as_str()));
+        if goes_to_bus {
             self.push(None, &chosen, LogKind::Activity)?;
         }
         if self.buffered > self.limits.buffer_bytes_max {

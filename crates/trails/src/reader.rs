@@ -139,10 +139,11 @@ impl Reader {
 
     fn open_cut(&self, expected: Option<Sequence>, end: Sequence) -> OpenCut {
         let config = &self.shared.config;
+        let buses = self.shared.outlets.parts.buses.as_ref();
         let limits = CutLimits {
             buffer_bytes_max: config.buffer_bytes_max,
             file_bytes_max: config.file_bytes_max,
-            feeds_buses: self.shared.outlets.parts.buses.is_some(),
+            buses: buses.map(|parts| Arc::clone(&parts.buses)),
         };
         let (spool, entropy) = (self.shared.spool.clone(), Arc::clone(&self.shared.entropy));
         OpenCut::new(config.partition, expected, end, limits, (spool, entropy))

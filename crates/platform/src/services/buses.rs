@@ -35,6 +35,10 @@ impl EventBridgeClient {
 
 #[async_trait]
 impl EventBuses for EventBridgeClient {
+    fn serves(&self, region: &str) -> bool {
+        self.clients.of_region(region).is_ok()
+    }
+
     async fn put_events(
         &self,
         region: &str,

@@ -214,9 +214,16 @@ struct BusesState {
     events: BTreeMap<String, Vec<BusEvent>>,
     batches: Vec<usize>,
     script: VecDeque<Result<Vec<usize>, ServiceFailure>>,
+    only: Option<String>,
 }
 
 impl MemoryBuses {
+    /// From now on there is a bus in this Region alone.
+    pub fn serve_only(&self, region: &str) {
+        let mut state = self.state.lock().expect("no holder of this lock panics");
+        state.only = Some(region.to_owned());
+    }
+
     /// What happens to the next calls, one entry each: the events at these places are refused, or all of the call is.
     pub fn script(&self, outcomes: impl IntoIterator<Item = Result<Vec<usize>, ServiceFailure>>) {
         let mut state = self.state.lock().expect("no holder of this lock panics");
@@ -262,6 +269,11 @@ impl MemoryBuses {
 
 #[async_trait]
 impl EventBuses for MemoryBuses {
+    fn serves(&self, region: &str) -> bool {
+        let state = self.state.lock().expect("no holder of this lock panics");
+        state.only.as_deref().is_none_or(|only| only == region)
+    }
+
     async fn put_events(
         &self,
         region: &str,

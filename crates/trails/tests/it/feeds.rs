@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cairn_model::{LogGroup, Trail};
+use cairn_model::selectors::{AdvancedEventSelector, EventSelectors, FieldSelector};
+use cairn_model::{InsightSelector, LogGroup, Trail};
 use cairn_platform::{LogStream, ServiceFailure};
 use cairn_trails::TrailsConfig;
 use serde_json::Value;
@@ -415,5 +416,93 @@ async fn a_bus_that_is_down_holds_up_nothing_and_ends_after_thirty_days() {
         stage.trails.tell_now().await;
     }
     assert_eq!(stage.trails.outlet_counts().lost_bus_events, 1);
+    assert!(stage.spooled().is_empty());
+}
+
+// Proves: REC-168, SEL-010
+#[tokio::test]
+async fn insights_events_are_told_and_network_activity_is_not() {
+    let mut stage = Stage::with_buses().await;
+    stage.told.logs.create_group("CloudTrail/logs");
+    let mut made = writing(trail("all"));
+    made.settings.insight_selectors = vec![InsightSelector {
+        insight_type: "ApiErrorRateInsight".to_owned(),
+        event_categories: Vec::new(),
+    }];
+    let field = |field: &str, value: &str| FieldSelector {
+        field: field.to_owned(),
+        equals: vec![value.to_owned()],
+        starts_with: Vec::new(),
+        ends_with: Vec::new(),
+        not_equals: Vec::new(),
+        not_starts_with: Vec::new(),
+        not_ends_with: Vec::new(),
+    };
+    let selector = |field_selectors| AdvancedEventSelector {
+        name: None,
+        field_selectors,
+    };
+    made.settings.event_selectors = EventSelectors::Advanced(vec![
+        selector(vec![field("eventCategory", "Management")]),
+        selector(vec![
+            field("eventCategory", "NetworkActivity"),
+            field("eventSource", "kms.amazonaws.com"),
+        ]),
+    ]);
+    stage.create(&made).await;
+    let activity = stage.event("us-east-1", "A").await;
+    let network = stage.event_json("us-east-1", "Decrypt", "kms.amazonaws.com");
+    let mut network: Value = serde_json::from_str(&network).expect("JSON");
+    network["eventType"] = "AwsVpceEvent".into();
+    network["eventCategory"] = "NetworkActivity".into();
+    network["managementEvent"] = false.into();
+    network["vpcEndpointId"] = "vpce-1".into();
+    let network = stage.append_event(&network.to_string()).await;
+    let insight = serde_json::json!({
+        "eventVersion": "1.08",
+        "eventTime": "2026-11-21T10:00:00Z",
+        "awsRegion": "us-east-1",
+        "eventID": "insight",
+        "eventType": "AwsCloudTrailInsight",
+        "recipientAccountId": ACCOUNT,
+        "sharedEventID": "shared-1",
+        "insightDetails": {
+            "state": "Start",
+            "eventSource": "ec2.amazonaws.com",
+            "eventName": "RunInstances",
+            "insightType": "ApiErrorRateInsight",
+            "insightContext": {"statistics": {}},
+        },
+        "eventCategory": "Insight",
+    });
+    let insight = stage.append_event(&insight.to_string()).await;
+    stage.deliver_and_feed().await;
+    assert!(
+        stage.delivered_ids(BUCKET).contains(&network),
+        "its file has it"
+    );
+    let mut logged = stage.logged_ids();
+    logged.sort_unstable();
+    assert_eq!(logged, [activity.clone(), insight.clone()]);
+    assert_eq!(stage.bus_ids("us-east-1"), [activity, insight]);
+    let told = &stage.told.buses.events()["us-east-1"][1];
+    let expected = ("aws.cloudtrail", "AWS Insight via CloudTrail");
+    assert_eq!((told.source.as_str(), told.detail_type.as_str()), expected);
+    assert_eq!(stage.status(&made).await.logs_events_lost, 0);
+}
+
+// Proves: SEL-010, R18
+#[tokio::test]
+async fn events_of_regions_without_a_bus_are_not_kept_for_one() {
+    let mut stage = Stage::with_buses().await;
+    stage.told.buses.serve_only("eu-west-1");
+    let mut made = trail("all");
+    made.settings.is_multi_region = true;
+    stage.create(&made).await;
+    stage.event("us-east-1", "A").await;
+    let there = stage.event("eu-west-1", "B").await;
+    stage.deliver_and_feed().await;
+    assert_eq!(stage.bus_ids("eu-west-1"), [there]);
+    assert_eq!(stage.told.buses.events().len(), 1);
     assert!(stage.spooled().is_empty());
 }
