@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cairn_catalog::CatalogError;
 use cairn_catalog::trails::{
-    FeedId, FeedProgress, Lane, LaneFailure, LaneLoss, LaneUse, OutletsCatalog, RecordedFeed,
-    WaitingNotification,
+    FeedId, FeedProgress, GivenUp, Lane, LaneFailure, LaneLoss, LaneUse, OutletsCatalog,
+    RecordedFeed, WaitingNotification,
 };
 
 type Result<T> = std::result::Result<T, CatalogError>;
@@ -21,7 +21,7 @@ pub(super) struct LooseOutlets {
 impl OutletsCatalog for LooseOutlets {
     async fn record_lane_failure(&self, failure: &LaneFailure) -> Result<LaneLoss> {
         let last = LaneFailure {
-            period_ms: 0,
+            given_up: GivenUp::TriedFor(0),
             ..failure.clone()
         };
         self.catalog.record_lane_failure(&last).await
