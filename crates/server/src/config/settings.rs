@@ -250,7 +250,7 @@ pub const SETTINGS: &[Setting] = &[
         "Tables are not written while their disk has less room than this. Keep it below eventlog.free_bytes_min."),
 
     row("trails", "delivery_interval", Kind::Duration(SECOND, DAY), "5m",
-        "How often events are put into log files of trails, on whole multiples by the wall clock (TRL-131)."),
+        "How often events are put into log files of trails: on whole multiples by the wall clock, after an idle time at once (TRL-131)."),
     row("trails", "digest_interval", Kind::Duration(SECOND, 7 * DAY), "1h",
         "How much time one digest covers (REC-234). AWS's own tools expect an hour; shorter ones are for tests."),
     row("trails", "file_bytes_max", Kind::Size(64 * KIB, GIB), "50MB",
@@ -291,7 +291,7 @@ pub const SETTINGS: &[Setting] = &[
     row("endpoints", "eventbridge_source_prefix", Kind::Text, "aws.",
         "What stands before the service's name in the `source` of events on a bus. AWS's own EventBridge keeps `aws.` to itself and refuses it from others; give another there, such as `cairn.`."),
     row("endpoints", "credentials_file", Kind::Path, "",
-        "File in the form of AWS's credentials file, with a section for each NAME of `endpoints.s3`, and sections `kms`, `sns`, `logs` and `eventbridge` for these services."),
+        "File in the form of AWS's credentials file, with a section for each NAME of `endpoints.s3`, and sections `kms`, `sns`, `logs` and `eventbridge` for these services. Needed as soon as one of them is given."),
     row("endpoints", "ca_file", Kind::Path, "",
         "PEM file of certificates to trust for endpoints, beside those of the system."),
 ];

@@ -11,7 +11,9 @@ use super::report::Report;
 use super::source::LogSource;
 
 const DAY_MICROS: i64 = 86_400_000_000;
-/// A log file is delivered, and so listed, within this time after the minute that its key names.
+/// What the key of a log file names the beginning of.
+const MINUTE_MICROS: i64 = 60 * 1_000_000;
+/// A log file is delivered, and so listed, within this time after the minute that its key names has ended.
 const DELIVERY_MICROS_MAX: i64 = 5 * 60 * 1_000_000;
 
 /// What the valid digests list.
@@ -91,7 +93,8 @@ impl Listed {
         match (covered, self.newest) {
             (Covered::ToTheEnd, Some((from, to))) => {
                 let window = to.as_micros() - from.as_micros();
-                made.as_micros() + DELIVERY_MICROS_MAX.min(window) < to.as_micros()
+                let made_at_last = made.as_micros() + MINUTE_MICROS;
+                made_at_last + DELIVERY_MICROS_MAX.min(window) < to.as_micros()
             }
             _ => true,
         }
