@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 use cairn_access::sigv4::PayloadRule;
 use cairn_bucket::{
     Access, Admission, Body, BucketEndpoint, BucketFacts, Buckets, BucketsConfig, Caller, Demand,
-    Denied, Gatekeeper, LakeBucket, LogDelivery, ObjectKey, Outcome, RequestHead, StoredObjects,
+    Denied, Gatekeeper, KeyUse, LakeBucket, LogDelivery, NewObjectKey, ObjectKey, Outcome,
+    PlainKey, RequestHead, StoredObjects, WrappedObjectKey,
 };
 use cairn_platform::{ManualClock, MasterKey, SeededEntropy};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
@@ -125,6 +126,32 @@ impl Gatekeeper for AnyCaller {
 
     fn check_policy(&self, _: &str, _: &str) -> Result<(), Denied> {
         Ok(())
+    }
+
+    fn check_key_name(&self, _: &Caller, _: &str, _: &BucketFacts) -> Result<(), Denied> {
+        Ok(())
+    }
+
+    async fn new_object_key(
+        &self,
+        _: &Caller,
+        key_id: &str,
+        _: KeyUse<'_>,
+    ) -> Result<NewObjectKey, Denied> {
+        Ok(NewObjectKey {
+            key_arn: key_id.to_owned(),
+            plain: PlainKey::default(),
+            wrapped: vec![0; 32],
+        })
+    }
+
+    async fn open_object_key(
+        &self,
+        _: &Caller,
+        _: WrappedObjectKey<'_>,
+        _: KeyUse<'_>,
+    ) -> Result<PlainKey, Denied> {
+        Ok(PlainKey::default())
     }
 
     fn lets_logs_in(&self, _: &LogDelivery<'_>) -> bool {
