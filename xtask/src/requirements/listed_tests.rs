@@ -103,13 +103,34 @@ fn python_tests(root: &Path, interpreter: &Path) -> Result<Vec<TestName>> {
         String::from_utf8_lossy(&output.stdout)
     );
     let text = String::from_utf8(output.stdout).context("pytest's list is not UTF-8")?;
-    let tests = text.lines().filter_map(|line| {
-        let (file, rest) = line.split_once("::")?;
-        let name = rest.rsplit("::").next()?.split('[').next()?;
-        Some(TestName {
-            owner: file.to_owned(),
-            name: name.to_owned(),
-        })
-    });
-    Ok(tests.collect())
+    Ok(text.lines().filter_map(pytest_name).collect())
+}
+
+/// `FILE::[CLASS::]NAME[PARAMETERS]`, where parameters may hold anything.
+fn pytest_name(line: &str) -> Option<TestName> {
+    let (file, rest) = line.split_once("::")?;
+    let name = rest.split('[').next()?.rsplit("::").next()?;
+    Some(TestName {
+        owner: file.to_owned(),
+        name: name.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parameters_of_a_test_are_no_part_of_its_name() {
+        for (line, expected) in [
+            ("tests/a.py::test_b", "test_b"),
+            ("tests/a.py::Class::test_b", "test_b"),
+            ("tests/a.py::test_b[notify::sent]", "test_b"),
+            ("tests/a.py::test_b[arn:aws:s3:::x-[y]]", "test_b"),
+        ] {
+            let found = pytest_name(line).map(|found| (found.owner, found.name));
+            let expected = Some(("tests/a.py".to_owned(), expected.to_owned()));
+            assert_eq!(found, expected, "{line}");
+        }
+    }
 }
